@@ -1,0 +1,68 @@
+# make demo    install what is missing, build in release, predict LLM strong scaling
+# make test    install what is missing, build in debug, run the tests
+# make bench   measure the engine: event queue, messages per second
+# make gate    the same in short, failing on a gross regression
+# make format  format the sources in place
+
+.PHONY: demo test bench gate format lint setup release
+
+PACKAGES := libgsl-dev libsqlite3-dev pkg-config
+WEFT := .build/release/weft
+DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
+
+# The smallest machine that holds a model, then powers of two up to 128 GPUs: tensor parallel over
+# all GPUs against tensor parallel in the node with pipelining between nodes.
+demo: release
+	@echo "\nDecode-heavy: 8 prompts of 1024 tokens, 1024 new tokens each"
+	@$(DEMO) --model llama-3.1-70b --topology perlmutter --gpus 4,8,16,32,64,128 --plan tp,tp4xpp
+	@$(DEMO) --model llama-3.1-405b --topology perlmutter --gpus 32,64,128 --plan tp,tp4xpp
+	@$(DEMO) --model llama-3.1-70b --topology vista --gpus 2,4,8,16,32,64,128 --plan tp,tp1xpp
+	@$(DEMO) --model llama-3.1-405b --topology vista --gpus 16,32,64,128 --plan tp,tp1xpp
+	@echo "\nPrefill-heavy: 8 prompts of 8192 tokens, 32 new tokens each"
+	@$(DEMO) --model llama-3.1-70b --topology perlmutter --gpus 8,16,32,64 --plan tp,tp4xpp \
+	  --prompt 8192 --decode 32
+	@$(DEMO) --model llama-3.1-405b --topology vista --gpus 16,32,64 --plan tp,tp1xpp \
+	  --prompt 8192 --decode 32
+
+release: setup
+	swift build -c release --product weft
+
+test: setup
+	swift build --build-tests
+	swift test --skip-build --parallel
+
+# The benchmarks see internals of the engine, so they are built with testing enabled.
+BENCH := swift run --package-path Tests/Benchmarks -c release -Xswiftc -enable-testing weft-bench
+
+bench: setup
+	$(BENCH)
+
+gate: setup
+	$(BENCH) --gate
+
+format:
+	swift format --in-place --parallel --recursive Package.swift Sources Tests
+
+lint:
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+# Installs the system libraries that Weft links: GSL for fits, SQLite for stored results.
+setup:
+	@command -v swift >/dev/null || { \
+	  echo "Swift 6.2 or newer is not on the PATH; get it from https://www.swift.org/install" >&2; \
+	  exit 69; }
+	@missing=""; \
+	pkg-config --version >/dev/null 2>&1 || missing="$(PACKAGES)"; \
+	[ -n "$$missing" ] || pkg-config --exists gsl || missing="$$missing libgsl-dev"; \
+	[ -n "$$missing" ] || pkg-config --exists sqlite3 || missing="$$missing libsqlite3-dev"; \
+	[ -z "$$missing" ] && exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Please install GSL, SQLite and pkg-config with their headers:" >&2; \
+	  echo "  Fedora: dnf install gsl-devel sqlite-devel pkgconf" >&2; \
+	  echo "  macOS:  brew install gsl sqlite pkg-config" >&2; \
+	  exit 69; \
+	fi; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "Installing:$$missing"; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing

@@ -1,0 +1,97 @@
+/// What it costs to run a schedule's operations, beyond what links take.
+///
+/// A planner fills it in from a protocol and a ``Profile``; the engine only applies it.
+public struct Costs: Sendable {
+  /// One value for messages inside a node and one for messages between nodes.
+  public struct ByMedium<Value: Sendable>: Sendable {
+    /// The value inside a node.
+    public var scaleUp: Value
+    /// The value between nodes.
+    public var network: Value
+
+    /// Creates a pair of values.
+    public init(scaleUp: Value, network: Value) {
+      self.scaleUp = scaleUp
+      self.network = network
+    }
+  }
+
+  /// What one kernel costs.
+  public struct KernelCosts: Sendable {
+    /// The time from the end of what came before to the kernel's start.
+    public var launch: SimDuration
+    /// What one lane moves per second: the wire bytes of a message it sends, receives or forwards,
+    /// or all bytes that a local operation reads and writes; nil if it takes no time.
+    public var laneBandwidth: Bandwidth?
+
+    /// Creates the costs of a kernel.
+    public init(launch: SimDuration, laneBandwidth: Bandwidth?) {
+      self.launch = launch
+      self.laneBandwidth = laneBandwidth
+    }
+  }
+
+  /// A processor of every GPU that posts its messages to the NIC, one after the other.
+  public struct Proxy: Sendable {
+    /// What a message costs, however small.
+    public var perMessage: SimDuration
+    /// What it costs besides, for every 1024 wire bytes.
+    public var perKiB: SimDuration
+    /// The most that a message costs: large ones are handed over in one piece.
+    public var most: SimDuration
+
+    /// Creates the costs of a proxy.
+    public init(perMessage: SimDuration, perKiB: SimDuration, most: SimDuration) {
+      self.perMessage = perMessage
+      self.perKiB = perKiB
+      self.most = most
+    }
+
+    /// How long the proxy is busy with a message of so many wire bytes before it enters the NIC.
+    func service(_ bytes: Int) -> SimDuration {
+      min(
+        most,
+        perMessage + perKiB.scaled(by: Double(bytes) / 1024))
+    }
+  }
+
+  /// The size of an element in bytes.
+  public var elementBytes: Int
+  /// What each kernel of a call costs.
+  public var kernels: [KernelCosts]
+  /// The number of messages of one port that may be under way or unread at a time.
+  public var slots: Int
+  /// Wire bytes per payload byte of a sent message, as a fraction.
+  public var wire: (numerator: Int, denominator: Int)
+  /// From the arrival of a message's last byte until the receiver acts on it.
+  public var receive: ByMedium<SimDuration>
+  /// From a put or signal until its first byte enters the first link.
+  public var put: ByMedium<SimDuration>
+  /// The wire bytes of a signal.
+  public var signalBytes: Int
+  /// Whether a lane starts on a message from a GPU of its node when the first line is there, and
+  /// passes lines on as they come; else it waits for the whole message.
+  public var streamsInNode = false
+  /// What posts messages sent to other nodes; nil if nothing stands between lane and NIC.
+  public var proxy: Proxy?
+  /// What messages reach of the links' rates.
+  public var linkEfficiency = ByMedium(scaleUp: 1.0, network: 1.0)
+  /// The share of its time that an operation takes which goes on with the elements at hand: a
+  /// further child's data to add, or the same data sent to a further child.
+  public var furtherPeerShare = 1.0
+
+  /// Links alone: nothing but latency and bandwidth takes time, and slots never run out.
+  public static func ideal(elementBytes: Int, kernels: Int) -> Costs {
+    Costs(
+      elementBytes: elementBytes,
+      kernels: Array(repeating: KernelCosts(launch: .zero, laneBandwidth: nil), count: kernels),
+      slots: .max, wire: (1, 1), receive: ByMedium(scaleUp: .zero, network: .zero),
+      put: ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
+  }
+
+  /// The bytes on the wire for a sent message of so many payload bytes, rounded up.
+  func wireBytes(payload: Int) -> Int {
+    guard wire.numerator != wire.denominator else { return payload }
+    return (payload * wire.numerator + wire.denominator - 1) / wire.denominator
+  }
+}

@@ -1,0 +1,149 @@
+extension Simulation where Network: ~Copyable {
+  /// Runs a lane from the present until it must wait.
+  mutating func advance(_ index: Int, at time: SimDuration) {
+    while true {
+      switch lanes[index].stage {
+      case .fetch:
+        guard let operation = lanes[index].cursor.next() else {
+          lanes[index].stage = .end
+          continue
+        }
+        let meets = operation.kind == .barrier || operation.kind == .kernel
+        lanes[index].operation = operation
+        lanes[index].step += 1
+        lanes[index].stage = meets ? .meet : .input
+      case .input:
+        guard takeInput(index, at: time) else { return }
+        lanes[index].stage = .credit
+      case .credit:
+        guard takeSlot(index, at: time) else { return }
+        guard work(index, at: time) else { return }
+      case .drain:
+        guard drain(index, at: time) else { return }
+        lanes[index].stage = .emit
+      case .emit:
+        emit(index, at: time)
+        lanes[index].atHand = AtHand(lanes[index].operation)
+        lanes[index].stage = .fetch
+      case .meet, .end:
+        meet(index, at: time)
+        return
+      }
+    }
+  }
+
+  // MARK: - Waiting
+
+  /// Takes the message or flag that the operation needs; false if the lane must wait for it.
+  private mutating func takeInput(_ index: Int, at time: SimDuration) -> Bool {
+    let operation = lanes[index].operation
+    let takesFlag = operation.kind == .wait
+    guard takesFlag || operation.actions.contains(.receive) else { return true }
+    let port = incoming(index, operation.from)
+    let id = ports[port].first
+    // A streaming lane starts on the first line, any other when the last byte is there.
+    let streams = id >= 0 && streams(messages[id])
+    guard id >= 0, streams || messages[id].isSettled,
+      let start = streams ? messages[id].head : messages[id].arrival
+    else {
+      ports[port].receiver = Int32(index)
+      return false
+    }
+    assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
+    let overhead = receiveCost(messages[id])
+    if start + overhead > time {
+      queue.push(Event(.lane, Int32(index)), at: start + overhead)
+      return false
+    }
+    // What made the head late is what made the message late, but for the bytes behind the head.
+    lanes[index].wait(
+      until: start + overhead, path: streams ? headPath(messages[id]) : tailPath(messages[id]))
+    ports[port].first = messages[id].next
+    if ports[port].first < 0 { ports[port].last = -1 }
+    if streams {
+      lanes[index].streamed = id
+    } else {
+      messages.release(id)
+    }
+    lanes[index].taken = port
+    return true
+  }
+
+  /// Takes a free slot of the port that the operation sends through; false if there is none.
+  private mutating func takeSlot(_ index: Int, at time: SimDuration) -> Bool {
+    let operation = lanes[index].operation
+    guard operation.actions.contains(.send) else { return true }
+    let port = outgoing(index, operation.to)
+    guard ports[port].used < costs.slots else {
+      ports[port].sender = Int32(index)
+      return false
+    }
+    return true
+  }
+
+  /// Lets the rank's other lanes catch up; the last to arrive starts the next kernel or call.
+  private mutating func meet(_ index: Int, at time: SimDuration) {
+    let rank = index / schedule.lanes
+    if lanes[index].now > members[rank].latest {
+      members[rank].latest = lanes[index].now
+      members[rank].path = lanes[index].path
+    }
+    members[rank].arrived += 1
+    guard members[rank].arrived == schedule.lanes else { return }
+    var moment = members[rank].latest
+    var path = members[rank].path
+    members[rank].arrived = 0
+    members[rank].latest = SimDuration(picoseconds: -1)
+    let operation = lanes[index].operation
+    let call = Int(lanes[index].call)
+    let endsCall = lanes[index].stage == .end
+    if endsCall {
+      ends[rank * calls + call] = CallEnd(time: moment, path: path)
+      if call + 1 == calls {
+        running -= schedule.lanes
+        return
+      }
+    }
+    let kernel = endsCall ? 0 : operation.kind == .kernel ? operation.count : -1
+    if kernel >= 0 {
+      moment = moment + costs.kernels[kernel].launch
+      path.launch += costs.kernels[kernel].launch
+    }
+    for lane in 0..<schedule.lanes {
+      let other = rank * schedule.lanes + lane
+      lanes[other].now = moment
+      lanes[other].path = path
+      lanes[other].stage = .fetch
+      if kernel >= 0 { lanes[other].kernel = Int32(kernel) }
+      if endsCall {
+        lanes[other].call += 1
+        lanes[other].step = 0
+        lanes[other].cursor = schedule.cursor(rank: rank, lane: lane, call: call + 1)
+      }
+      queue.push(Event(.lane, Int32(other)), at: moment)
+    }
+  }
+
+  // MARK: - Ports
+
+  func crossesNodes(_ index: Int, _ port: Port) -> Bool {
+    index / schedule.lanes / fold.perNode != Int(port.peer) / fold.perNode
+  }
+
+  mutating func outgoing(_ index: Int, _ port: Port) -> Int32 {
+    let (rank, lane) = index.quotientAndRemainder(dividingBy: schedule.lanes)
+    let peer = Int(port.peer)
+    let source = fold.source(rank, seenFrom: peer)
+    return ports.port(
+      PortTable.key(
+        source: source * schedule.lanes + lane,
+        target: fold.member(of: peer) * schedule.lanes + Int(port.lane), tag: port.tag))
+  }
+
+  private mutating func incoming(_ index: Int, _ port: Port) -> Int32 {
+    // The receiver is a member itself, so the sender needs no mapping.
+    ports.port(
+      PortTable.key(
+        source: Int(port.peer) * schedule.lanes + Int(port.lane), target: index, tag: port.tag))
+  }
+}

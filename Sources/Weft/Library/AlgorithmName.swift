@@ -1,0 +1,137 @@
+/// What `--algorithm` names: NCCL as it chooses or as forced, NVRAR, a plain schedule, or one that
+/// was read from a file.
+public enum AlgorithmName: Hashable, Sendable {
+  /// NCCL; what is nil is left to its tuner.
+  case nccl(NCCLTuner.Algorithm?, NCCLTuner.ProtocolName?)
+  /// NVRAR.
+  case nvrar
+  /// A textbook schedule.
+  case plain(PlainAlgorithm)
+  /// A schedule from a file.
+  case imported(ChunkProgram)
+
+  /// All names that are not made of parts.
+  public static let known =
+    ["nccl", "nvrar"] + PlainAlgorithm.allCases.map(\.rawValue)
+    + NCCLTuner.Algorithm.allCases.filter(\.isRunnable).map { "nccl:\($0.rawValue)" }
+
+  /// Parses `ring`, `nvrar`, `nccl`, `nccl:ring` or `nccl:tree/simple`.
+  public init?(_ text: String) {
+    if text == "nvrar" {
+      self = .nvrar
+    } else if let plain = PlainAlgorithm(rawValue: text) {
+      self = .plain(plain)
+    } else if text == "nccl" {
+      self = .nccl(nil, nil)
+    } else if text.hasPrefix("nccl:") {
+      let parts = text.dropFirst("nccl:".count)
+        .split(separator: "/", omittingEmptySubsequences: false)
+      guard parts.count <= 2, let algorithm = NCCLTuner.Algorithm(rawValue: String(parts[0])),
+        algorithm.isRunnable
+      else { return nil }
+      guard parts.count == 2 else {
+        self = .nccl(algorithm, nil)
+        return
+      }
+      guard let name = NCCLTuner.ProtocolName(rawValue: String(parts[1])) else { return nil }
+      self = .nccl(algorithm, name)
+    } else {
+      return nil
+    }
+  }
+}
+
+/// What a call is planned with: the machine and what software costs on it.
+public struct Planner: Sendable {
+  /// The machine.
+  public let fabric: Fabric
+  /// NCCL's table of predicted times.
+  public var tuner: NCCLTuner { nccl.tuner }
+  private let nccl: NCCLPlanner
+  private let nvrar: NVRARPlanner
+
+  /// How a plan is priced.
+  public enum Pricing: Hashable, Sendable {
+    /// As the library that runs it costs; plain schedules by their links alone.
+    case library
+    /// By its links alone.
+    case ideal
+    /// A plain schedule with what NCCL's steps cost under a protocol.
+    case nccl(NCCLTuner.ProtocolName)
+  }
+
+  /// Creates a planner for all GPUs in use of a fabric, with a version of NCCL.
+  public init(fabric: Fabric, profile: Profile, ncclVersion: NCCLVersion = .latest) {
+    self.fabric = fabric
+    nccl = NCCLPlanner(fabric: fabric, profile: profile, version: ncclVersion)
+    nvrar = NVRARPlanner(fabric: fabric, profile: profile)
+  }
+
+  /// The plan of a call.
+  ///
+  /// - Throws: ``PlanError`` if the algorithm lacks the collective, the machine rules out the
+  ///   protocol, or the pricing makes no sense.
+  public func plan(
+    _ name: AlgorithmName, for call: CollectiveCall, pricing: Pricing = .library,
+    parameters: NVRARPlanner.Parameters = .standard
+  ) throws(PlanError) -> Plan {
+    let layout = Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode)
+    switch name {
+    case .nccl(let algorithm, let protocolName):
+      try require(.allReduce, call, "nccl")
+      guard let plan = nccl.plan(for: call, algorithm: algorithm, protocolName: protocolName)
+      else {
+        let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring
+        throw PlanError(
+          problem: "NCCL \(tuner.version) does not use LL128 on '\(fabric.topology.name)'",
+          fix: "ask for ll or simple; LL128 needs GPUs that this version knows and near NICs, and "
+            + "the path to the NIC crosses \(pattern.interPath.words)")
+      }
+      return try priced(plan, pricing)
+    case .nvrar:
+      try require(.allReduce, call, "nvrar")
+      return try priced(nvrar.plan(for: call, parameters: parameters), pricing)
+    case .plain(let algorithm):
+      return stepsPriced(try algorithm.plan(for: call, layout: layout), call, pricing)
+    case .imported(let program):
+      return stepsPriced(try program.plan(for: call, layout: layout), call, pricing)
+    }
+  }
+
+  private func require(
+    _ collective: Collective, _ call: CollectiveCall, _ library: String
+  ) throws(PlanError) {
+    guard call.collective == collective else {
+      throw PlanError(lacking: call.collective, in: library)
+    }
+  }
+
+  /// A schedule without costs of its own, with those of NCCL's steps if that is asked for.
+  private func stepsPriced(_ plan: Plan, _ call: CollectiveCall, _ pricing: Pricing) -> Plan {
+    guard case .nccl(let protocolName) = pricing else { return plan }
+    return plan.priced(as: protocolName.rawValue, nccl.costs(for: call, .ring, protocolName))
+  }
+
+  private func priced(_ plan: Plan, _ pricing: Pricing) throws(PlanError) -> Plan {
+    switch pricing {
+    case .library:
+      return plan
+    case .ideal:
+      return plan.priced(
+        as: "ideal",
+        .ideal(elementBytes: plan.costs.elementBytes, kernels: plan.costs.kernels.count))
+    case .nccl(let name):
+      throw PlanError(
+        problem: "--protocol \(name.rawValue) does not apply to \(plan.algorithm)",
+        fix: "force NCCL's protocol with nccl:ring/\(name.rawValue), or leave --protocol out")
+    }
+  }
+}
+
+/// Why a call cannot be planned.
+public struct PlanError: Error, Equatable, Sendable {
+  /// What is wrong.
+  public let problem: String
+  /// What to do about it.
+  public let fix: String
+}

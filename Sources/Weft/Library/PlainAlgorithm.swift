@@ -1,0 +1,116 @@
+/// The plain schedules: textbook algorithms that no library's costs are attached to.
+public enum PlainAlgorithm: String, CaseIterable, Sendable {
+  case ring, tree
+  case recursiveDoubling = "recursive-doubling"
+  case recursiveHalving = "recursive-halving"
+  case halvingDoubling = "halving-doubling"
+  case binomialTree = "binomial-tree"
+  case allPairs = "all-pairs"
+  case allPairsPut = "all-pairs-put"
+  case oneShot = "one-shot"
+  case twoShot = "two-shot"
+  case hierarchical
+  case hierarchicalRing = "hierarchical-ring"
+
+  /// The collectives that the algorithm computes.
+  public var collectives: [Collective] {
+    switch self {
+    case .ring, .binomialTree: [.allReduce, .broadcast, .reduce]
+    case .recursiveDoubling: [.allReduce, .allGather]
+    case .recursiveHalving: [.reduceScatter]
+    case .allPairs: [.allReduce, .allGather, .reduceScatter, .allToAll]
+    case .tree, .halvingDoubling, .allPairsPut, .oneShot, .twoShot, .hierarchical,
+      .hierarchicalRing:
+      [.allReduce]
+    }
+  }
+
+  /// The plan of a call that is priced by its links alone.
+  ///
+  /// - Throws: ``PlanError`` if the algorithm lacks the collective or cannot serve the layout.
+  public func plan(for call: CollectiveCall, layout: Layout) throws(PlanError) -> Plan {
+    Plan(
+      algorithm: rawValue, protocolName: "ideal", channels: 1,
+      costs: .ideal(elementBytes: call.type.bytes, kernels: 1),
+      schedule: try schedule(
+        call.collective, layout: layout, elements: call.elements, inPlace: call.inPlace))
+  }
+
+  /// The schedule of a collective; what the ranks cannot share evenly is left out where they must.
+  func schedule(
+    _ collective: Collective = .allReduce, layout: Layout, elements: Int, inPlace: Bool
+  ) throws(PlanError) -> AnySchedule {
+    guard collectives.contains(collective) else {
+      throw PlanError(lacking: collective, in: rawValue)
+    }
+    let size = collective.wholeElements(elements, ranks: layout.ranks)
+    switch collective {
+    case .allReduce:
+      return try allReduce(layout: layout, elements: size, inPlace: inPlace)
+    case .allGather, .reduceScatter, .allToAll:
+      return self == .allPairs
+        ? .directExchange(
+          DirectExchange(collective, layout: layout, elements: size, inPlace: inPlace))
+        : .partDoubling(PartDoubling(collective, layout: layout, elements: size, inPlace: inPlace))
+    case .broadcast, .reduce:
+      return self == .ring
+        ? .rootedChain(RootedChain(collective, layout: layout, elements: size, inPlace: inPlace))
+        : .rootedTree(RootedTree(collective, layout: layout, elements: size, inPlace: inPlace))
+    }
+  }
+
+  private func allReduce(
+    layout: Layout, elements: Int, inPlace: Bool
+  ) throws(PlanError) -> AnySchedule {
+    switch self {
+    case .ring: return .ring(Ring(layout: layout, elements: elements, inPlace: inPlace))
+    case .tree: return .tree(Tree(layout: layout, elements: elements, inPlace: inPlace))
+    case .recursiveDoubling:
+      return .recursiveDoubling(
+        RecursiveDoubling(layout: layout, elements: elements, inPlace: inPlace))
+    case .halvingDoubling:
+      return .halvingDoubling(
+        HalvingDoubling(layout: layout, elements: elements, inPlace: inPlace))
+    case .binomialTree:
+      return .binomialTree(BinomialTree(layout: layout, elements: elements, inPlace: inPlace))
+    case .allPairs:
+      return .allPairs(AllPairs(layout: layout, elements: elements, inPlace: inPlace))
+    case .allPairsPut:
+      return .packetAllPairs(PacketAllPairs(layout: layout, elements: elements, inPlace: inPlace))
+    case .oneShot:
+      try requireOneNode(layout)
+      return .oneShot(OneShotAllReduce(layout: layout, elements: elements, inPlace: inPlace))
+    case .twoShot:
+      try requireOneNode(layout)
+      return .twoShot(TwoShotAllReduce(layout: layout, elements: elements, inPlace: inPlace))
+    case .hierarchical, .hierarchicalRing:
+      return .hierarchical(
+        Hierarchical(
+          layout: layout, elements: elements, inNode: self == .hierarchical ? .puts : .ring,
+          inPlace: inPlace))
+    case .recursiveHalving:
+      throw PlanError(lacking: .allReduce, in: rawValue)
+    }
+  }
+
+  private func requireOneNode(_ layout: Layout) throws(PlanError) {
+    guard layout.nodes == 1 else {
+      throw PlanError(
+        problem: "\(rawValue) works on memory that all ranks map, which \(layout.nodes) nodes do "
+          + "not share",
+        fix: "use one node with as many GPUs, or \(Self.hierarchical.rawValue) or "
+          + Self.allPairsPut.rawValue)
+    }
+  }
+}
+
+extension PlanError {
+  /// The error of an algorithm that does not compute a collective.
+  init(lacking collective: Collective, in algorithm: String) {
+    let known = PlainAlgorithm.allCases.filter { $0.collectives.contains(collective) }
+    let libraries = collective == .allReduce ? ["nccl", "nvrar"] : []
+    self.init(
+      problem: "\(algorithm) has no \(collective.rawValue)",
+      fix: "use one of " + (libraries + known.map(\.rawValue)).joined(separator: ", "))
+  }
+}

@@ -1,0 +1,152 @@
+/// What is asked of a collective library: one call on a communicator.
+public struct CollectiveCall: Hashable, Sendable {
+  /// What is to be computed.
+  public var collective: Collective
+  /// The size in bytes, as nccl-tests counts it.
+  public var bytes: Int
+  /// The type of the elements.
+  public var type: DataType
+  /// Whether input and output are one buffer.
+  public var inPlace: Bool
+  /// How kernels are started.
+  public var launch: StepLaunch
+
+  /// Creates a call.
+  public init(
+    _ collective: Collective = .allReduce, bytes: Int, type: DataType, inPlace: Bool,
+    launch: StepLaunch
+  ) {
+    self.collective = collective
+    self.bytes = bytes
+    self.type = type
+    self.inPlace = inPlace
+    self.launch = launch
+  }
+
+  /// The number of elements; a remainder smaller than an element is left out, as nccl-tests does.
+  public var elements: Int { bytes / type.bytes }
+}
+
+/// A schedule with what it costs to run: all that the engine needs to time a call.
+public struct Plan: Sendable {
+  /// What runs, for example `nccl:tree`.
+  public let algorithm: String
+  /// The protocol, for example `ll`.
+  public let protocolName: String
+  /// The number of channels or blocks.
+  public let channels: Int
+  /// What the schedule's operations cost.
+  public let costs: Costs
+  let schedule: AnySchedule
+
+  /// How links are shared.
+  public enum Network: String, CaseIterable, Sendable {
+    /// First-in-first-out servers of whole messages.
+    case event
+    /// Max-min fair flows.
+    case flow
+  }
+
+  /// Times the plan on a fabric.
+  ///
+  /// - Parameters:
+  ///   - fabric: The machine; it has as many ranks as the plan.
+  ///   - network: How links are shared.
+  ///   - isolated: One cold call from a common start, instead of the period of back-to-back calls.
+  ///   - foldAllowed: Whether one node may stand for all where they are alike.
+  /// - Returns: The time, and where it went.
+  /// - Throws: ``SimulationError`` if the schedule deadlocks or a link exceeds its rate.
+  public func simulate(
+    on fabric: Fabric, network: Network, isolated: Bool, foldAllowed: Bool = true
+  ) throws(SimulationError) -> SimulationResult {
+    let size = size(on: fabric, foldAllowed: foldAllowed, limit: Self.longCall)
+    let steadyCalls = size.operations < Self.longCall ? Self.steadyCalls : 2
+    return try simulate(
+      on: fabric, network: network, calls: isolated ? 1 : steadyCalls, foldAllowed: foldAllowed)
+  }
+
+  func simulate(
+    on fabric: Fabric, network: Network, calls: Int, foldAllowed: Bool
+  ) throws(SimulationError) -> SimulationResult {
+    let reached = fabric.with(topology: fabric.topology.derated(by: costs.linkEfficiency))
+    return try schedule.open(
+      Timing(
+        plan: self, fabric: reached, network: network, calls: calls, foldAllowed: foldAllowed))
+  }
+
+  /// The same schedule under other costs.
+  func priced(as protocolName: String, _ costs: Costs) -> Plan {
+    Plan(
+      algorithm: algorithm, protocolName: protocolName, channels: channels, costs: costs,
+      schedule: schedule)
+  }
+
+  /// Operations to simulate for one call, estimated from rank 0, and lanes to hold; counting stops
+  /// at the limit.
+  public func size(
+    on fabric: Fabric, foldAllowed: Bool, limit: Int
+  ) -> (operations: Int, lanes: Int) {
+    schedule.open(Sizing(fabric: fabric, foldAllowed: foldAllowed, limit: limit))
+  }
+
+  private struct Sizing: AnySchedule.Visitor {
+    let fabric: Fabric
+    let foldAllowed: Bool
+    let limit: Int
+
+    func visit(_ schedule: some Schedule) -> (operations: Int, lanes: Int) {
+      let members = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed).members
+      var operations = 0
+      for lane in 0..<schedule.lanes {
+        var cursor = schedule.cursor(rank: 0, lane: lane, call: 0)
+        while cursor.next() != nil && operations * members < limit {
+          operations += 1
+          // Counting further would itself take long, for a rank that no simulation gets through.
+          if operations > 10_000_000 { return (limit, members * schedule.lanes) }
+        }
+      }
+      return (operations * members, members * schedule.lanes)
+    }
+  }
+
+  /// Calls after which the period of back-to-back calls no longer changes; a test holds it to that.
+  static let steadyCalls = 4
+
+  /// Operations from which a call is so long that what is left of its start after two calls does
+  /// not matter, and more calls would cost too much time.
+  static let longCall = 1_000_000
+
+  private struct Timing: AnySchedule.Visitor {
+    let plan: Plan
+    let fabric: Fabric
+    let network: Network
+    let calls: Int
+    let foldAllowed: Bool
+
+    func visit(_ schedule: some Schedule) throws(SimulationError) -> SimulationResult {
+      switch network {
+      case .event: try run(schedule, EventNetwork.self)
+      case .flow: try run(schedule, FlowNetwork.self)
+      }
+    }
+
+    private func run<S: Schedule, N: NetworkModel & ~Copyable>(
+      _ schedule: S, _: N.Type
+    ) throws(SimulationError) -> SimulationResult {
+      try Simulation<S, N>(
+        schedule, on: fabric, costs: plan.costs, calls: calls, foldAllowed: foldAllowed
+      ).run()
+    }
+  }
+}
+
+extension Topology {
+  /// The same machine with links as fast as messages reach.
+  fileprivate func derated(by efficiency: Costs.ByMedium<Double>) -> Topology {
+    var result = self
+    result.node.scaleUp.bandwidth = node.scaleUp.bandwidth.scaled(by: efficiency.scaleUp)
+    result.network.bandwidth = network.bandwidth.scaled(by: efficiency.network)
+    result.node.nicPath.bandwidth = node.nicPath.bandwidth.scaled(by: efficiency.network)
+    return result
+  }
+}

@@ -1,0 +1,112 @@
+extension Profile {
+  /// The parameters of the models, by their path in profile files.
+  public enum Key: String, CaseIterable, Sendable {
+    // Kernels in a stream.
+    /// From the end of a kernel to the start of the next, inside a CUDA graph.
+    case launchGraph = "launch.graph"
+    /// The same when each kernel is launched by the host.
+    case launchEager = "launch.eager"
+
+    // NCCL: start-up of one call and the cost of one step, by algorithm, protocol and medium.
+    case ncclEagerExtra = "nccl.eager-extra"
+    case ncclRingLLBase = "nccl.ring.ll.base"
+    case ncclRingLLScaleUp = "nccl.ring.ll.scale-up-step"
+    case ncclRingLLNetwork = "nccl.ring.ll.network-step"
+    case ncclRingLL128Base = "nccl.ring.ll128.base"
+    case ncclRingLL128ScaleUp = "nccl.ring.ll128.scale-up-step"
+    case ncclRingLL128Network = "nccl.ring.ll128.network-step"
+    case ncclRingSimpleBase = "nccl.ring.simple.base"
+    case ncclRingSimpleScaleUp = "nccl.ring.simple.scale-up-step"
+    case ncclRingSimpleNetwork = "nccl.ring.simple.network-step"
+    case ncclTreeLLBase = "nccl.tree.ll.base"
+    case ncclTreeLLScaleUp = "nccl.tree.ll.scale-up-step"
+    case ncclTreeLLNetwork = "nccl.tree.ll.network-step"
+    case ncclTreeLL128Base = "nccl.tree.ll128.base"
+    case ncclTreeLL128ScaleUp = "nccl.tree.ll128.scale-up-step"
+    case ncclTreeLL128Network = "nccl.tree.ll128.network-step"
+    case ncclTreeSimpleBase = "nccl.tree.simple.base"
+    case ncclTreeSimpleScaleUp = "nccl.tree.simple.scale-up-step"
+    case ncclTreeSimpleNetwork = "nccl.tree.simple.network-step"
+    /// The wire's part of a step, which topologies have as their own latency.
+    case ncclScaleUpWire = "nccl.scale-up-step-wire"
+    case ncclNetworkWire = "nccl.network-step-wire"
+    /// What one thread block (channel) moves, in wire bytes.
+    case ncclLLLane = "nccl.ll.channel-bandwidth"
+    case ncclLL128Lane = "nccl.ll128.channel-bandwidth"
+    case ncclSimpleLane = "nccl.simple.channel-bandwidth"
+
+    /// What the proxy of a GPU costs for a message: for any, for every KiB, and at the most.
+    case ncclProxyLL = "nccl.proxy.ll.per-message"
+    case ncclProxyLLPerKiB = "nccl.proxy.ll.per-kib"
+    case ncclProxyLLMost = "nccl.proxy.ll.most"
+    case ncclProxyLL128 = "nccl.proxy.ll128.per-message"
+    case ncclProxyLL128PerKiB = "nccl.proxy.ll128.per-kib"
+    case ncclProxyLL128Most = "nccl.proxy.ll128.most"
+    case ncclProxySimple = "nccl.proxy.simple.per-message"
+    case ncclProxySimplePerKiB = "nccl.proxy.simple.per-kib"
+    case ncclProxySimpleMost = "nccl.proxy.simple.most"
+    /// The share of its time that a further child's data or a further send of the same data takes.
+    case ncclFurtherPeer = "nccl.further-peer-share"
+    /// What NCCL's messages reach of a link's rate.
+    case ncclScaleUpEfficiency = "nccl.scale-up-efficiency"
+    case ncclNetworkEfficiency = "nccl.network-efficiency"
+
+    // NVSHMEM and NVRAR.
+    /// What puts reach of a NIC's rate.
+    case nvshmemNetworkEfficiency = "nvshmem.network-efficiency"
+    /// From a block's put to the first byte on the NIC: request, CPU proxy, descriptor.
+    case nvshmemPutNetwork = "nvshmem.put.network"
+    /// The same to a GPU of the node, by direct stores.
+    case nvshmemPutScaleUp = "nvshmem.put.scale-up"
+    /// From the arrival of a flag to the waiting block's next instruction.
+    case nvshmemPoll = "nvshmem.poll"
+    /// What the one thread block of an in-node collective reads and writes.
+    case nvshmemLane = "nvshmem.block-bandwidth"
+    /// What one thread block of the exchange polls and adds, in wire bytes.
+    case nvrarLane = "nvrar.block-bandwidth"
+
+    // Memory-bound kernels and copies.
+    case memoryEfficiency = "memory.efficiency"
+
+    // Matrix products: max of arithmetic and memory time, plus a floor and a term serial in k.
+    case gemmComputeEfficiency = "gemm.compute-efficiency"
+    case gemmMemoryEfficiency = "gemm.memory-efficiency"
+    case gemmFloor = "gemm.floor"
+    case gemmSerialK = "gemm.serial-per-1024-k"
+
+    // Attention.
+    case decodeAttentionFloor = "attention.decode.floor"
+    case decodeAttentionSplit = "attention.decode.per-doubling-of-length"
+    case decodeAttentionMemoryEfficiency = "attention.decode.memory-efficiency"
+    case prefillAttentionComputeEfficiency = "attention.prefill.compute-efficiency"
+    case prefillAttentionFloor = "attention.prefill.floor"
+
+    /// The floor of a small memory-bound kernel (norm, rotary, activation, sampling).
+    case smallKernelFloor = "small-kernel.floor"
+
+    // Host and memory.
+    /// Host time of a step that no kernel hides, with CUDA graphs.
+    case hostStep = "host.step"
+    /// Device memory that libraries and the CUDA context take.
+    case memoryReserved = "memory.reserved"
+
+    /// What kind of quantity the parameter is.
+    public var dimension: Dimension {
+      switch self {
+      case .ncclLLLane, .ncclLL128Lane, .ncclSimpleLane, .nvshmemLane, .nvrarLane:
+        .bandwidth
+      case .memoryEfficiency, .gemmComputeEfficiency, .gemmMemoryEfficiency,
+        .decodeAttentionMemoryEfficiency, .prefillAttentionComputeEfficiency, .ncclFurtherPeer,
+        .ncclScaleUpEfficiency, .ncclNetworkEfficiency, .nvshmemNetworkEfficiency:
+        .ratio
+      case .memoryReserved: .size
+      default: .duration
+      }
+    }
+
+    var index: Int { Self.indices[self] ?? 0 }
+
+    private static let indices = Dictionary(
+      uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
+  }
+}

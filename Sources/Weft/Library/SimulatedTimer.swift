@@ -1,0 +1,63 @@
+/// Answers a workload's questions about communication by simulation on a topology.
+public struct SimulatedTimer: CollectiveTimer {
+  private let topology: Topology
+  private let profile: Profile
+  private let network: Plan.Network
+
+  /// Creates a timer for groups of GPUs of a topology.
+  public init(topology: Topology, profile: Profile, network: Plan.Network = .flow) {
+    self.topology = topology
+    self.profile = profile
+    self.network = network
+  }
+
+  /// The simulated steady-state time of an all-reduce; see ``CollectiveTimer``.
+  ///
+  /// - Throws: ``Fabric/SizeError`` if the topology has no such group, ``SimulationError``.
+  public func allReduce(
+    bytes: Int, type: DataType, layout: Layout, library: AllReduceLibrary, launch: StepLaunch
+  ) throws -> CollectiveTime {
+    let fabric = try Fabric(topology, nodes: layout.nodes, gpusPerNode: layout.ranksPerNode)
+    let call = CollectiveCall(bytes: bytes, type: type, inPlace: true, launch: launch)
+    let plan =
+      switch library {
+      case .nccl: NCCLPlanner(fabric: fabric, profile: profile).plan(for: call)
+      case .nvrar: Optional(NVRARPlanner(fabric: fabric, profile: profile).plan(for: call))
+      }
+    guard let plan else { preconditionFailure("NCCL always has LL and Simple.") }
+    return try time(plan, on: fabric)
+  }
+
+  /// The simulated time of a send and its receive with NCCL's Simple protocol; see
+  /// ``CollectiveTimer``.
+  ///
+  /// - Throws: ``Fabric/SizeError`` if the topology has no such pair, ``SimulationError``.
+  public func pointToPoint(
+    bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
+  ) throws -> CollectiveTime {
+    let layout =
+      crossesNodes
+      ? Layout(nodes: 2, ranksPerNode: pairs) : Layout(nodes: 1, ranksPerNode: 2 * pairs)
+    let fabric = try Fabric(topology, nodes: layout.nodes, gpusPerNode: layout.ranksPerNode)
+    let call = CollectiveCall(bytes: bytes, type: .int8, inPlace: true, launch: launch)
+    let planner = NCCLPlanner(fabric: fabric, profile: profile)
+    let channels = NCCLWork(
+      .ring, .simple, bytes: bytes, ranks: fabric.ranks, channels: planner.graph.channels
+    ).channels
+    let schedule = PairedSend(layout: layout, elements: call.elements, lanes: channels)
+    let plan = Plan(
+      algorithm: "nccl:send", protocolName: NCCLTuner.ProtocolName.simple.rawValue,
+      channels: channels, costs: planner.costs(for: call, .ring, .simple),
+      schedule: .pairedSend(schedule))
+    // A stage sends once per micro-batch, so a lone call is what the next stage waits for.
+    return try time(plan, on: fabric, isolated: true)
+  }
+
+  private func time(
+    _ plan: Plan, on fabric: Fabric, isolated: Bool = false
+  ) throws(SimulationError) -> CollectiveTime {
+    let result = try plan.simulate(on: fabric, network: network, isolated: isolated)
+    return CollectiveTime(
+      time: result.time, breakdown: result.breakdown, bottleneck: result.bottleneck)
+  }
+}

@@ -1,0 +1,142 @@
+/// The ranks of a recursive algorithm: the largest power of two of them, and the rest folded in.
+///
+/// Member i of the first `core` members works; member `core + i` hands its data to member i before
+/// and gets the result from it after. Costs two more steps for those pairs.
+struct DoublingGroup: Sendable {
+  let members: Int
+  let me: Int
+  let core: Int
+
+  init(members: Int, me: Int) {
+    self.members = members
+    self.me = me
+    core = 1 << (Int.bitWidth - 1 - members.leadingZeroBitCount)
+  }
+
+  /// The number of pairwise steps among the core.
+  var steps: Int { core.trailingZeroBitCount }
+
+  /// Whether this member is folded in rather than part of the core.
+  var isExtra: Bool { me >= core }
+
+  /// The extra member that this one stands in for, or for an extra its stand-in; nil if none.
+  var folded: Int? {
+    if isExtra { return me - core }
+    return me + core < members ? me + core : nil
+  }
+
+  /// The core member to exchange with in a step.
+  func partner(step: Int) -> Int { me ^ (1 << step) }
+}
+
+/// All-reduce by recursive doubling: log2 R exchanges of the whole data.
+///
+/// Nearest ranks first, so the first steps stay inside a node. Serves any number of ranks, those
+/// beyond a power of two folded in (``DoublingGroup``). Source: Thakur, Rabenseifner and Gropp
+/// 2005, doi:10.1177/1094342005051521.
+struct RecursiveDoubling: Schedule {
+  static let name = "recursive-doubling"
+  let layout: Layout
+  let elements: Int
+  let lanes = 1
+  let caller: CallerBuffers
+
+  /// Creates the schedule for so many elements.
+  init(layout: Layout, elements: Int, inPlace: Bool) {
+    self.layout = layout
+    self.elements = elements
+    caller = CallerBuffers(inPlace: inPlace)
+  }
+
+  var buffers: [Buffer] { Buffer.caller(elements: elements, inPlace: caller.inPlace) }
+  var kernels: [Kernel] { [Kernel("recursive-doubling")] }
+  var symmetry: Symmetry { layout.ranks.nonzeroBitCount == 1 ? .xor : .none }
+
+  func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
+    Cursor(
+      group: DoublingGroup(members: layout.ranks, me: rank), caller: caller,
+      whole: Region(offset: 0, count: elements))
+  }
+
+  /// The state of a rank: the exchange to come, and whether its send is out.
+  struct Cursor: OperationCursor {
+    let group: DoublingGroup
+    let caller: CallerBuffers
+    let whole: Region
+    var exchange = FoldedExchange()
+    var hasResult = false
+
+    init(group: DoublingGroup, caller: CallerBuffers, whole: Region) {
+      self.group = group
+      self.caller = caller
+      self.whole = whole
+    }
+
+    mutating func next() -> Operation? {
+      let data = hasResult ? caller.output(whole) : caller.input(whole)
+      switch exchange.advance(group) {
+      case .foldOut(let peer), .send(let peer, step: _), .handBack(let peer):
+        return .send(data, whole.count, to: Port(peer: peer))
+      case .foldIn(let peer), .receive(let peer, step: _):
+        hasResult = true
+        return .receiveReduce(
+          adding: data, into: caller.output(whole), whole.count, from: Port(peer: peer))
+      case .takeResult(let peer):
+        return .receive(caller.output(whole), whole.count, from: Port(peer: peer))
+      case .alone:
+        return caller.inPlace
+          ? nil : .copy(caller.input(whole), to: caller.output(whole), whole.count)
+      case .done:
+        return nil
+      }
+    }
+  }
+}
+
+/// The order of a folded exchange: fold in, a send and a receive per step, hand back.
+struct FoldedExchange: Sendable {
+  /// What a member does next; peers are member numbers.
+  enum Action {
+    /// An extra hands its data to its stand-in.
+    case foldOut(to: Int)
+    /// A stand-in adds its extra's data to its own.
+    case foldIn(from: Int)
+    /// A core member sends in a pairwise step.
+    case send(to: Int, step: Int)
+    /// A core member receives in a pairwise step.
+    case receive(from: Int, step: Int)
+    /// A stand-in sends the result to its extra.
+    case handBack(to: Int)
+    /// An extra takes the result.
+    case takeResult(from: Int)
+    /// A single member keeps what it has.
+    case alone
+    case done
+  }
+
+  private var position = 0
+
+  mutating func advance(_ group: DoublingGroup) -> Action {
+    defer { position += 1 }
+    if group.members == 1 { return position == 0 ? .alone : .done }
+    if group.isExtra, let standIn = group.folded {
+      switch position {
+      case 0: return .foldOut(to: standIn)
+      case 1: return .takeResult(from: standIn)
+      default: return .done
+      }
+    }
+    var index = position
+    if let extra = group.folded {
+      if index == 0 { return .foldIn(from: extra) }
+      index -= 1
+    }
+    let step = index / 2
+    if step < group.steps {
+      let peer = group.partner(step: step)
+      return index % 2 == 0 ? .send(to: peer, step: step) : .receive(from: peer, step: step)
+    }
+    if index == 2 * group.steps, let extra = group.folded { return .handBack(to: extra) }
+    return .done
+  }
+}

@@ -1,0 +1,122 @@
+/// All-reduce in three parts: reduce-scatter in the node, ring all-reduce of every shard between
+/// nodes, all-gather in the node.
+///
+/// Between nodes only 2(N - 1)/N of a shard travels per rank, over as many rings as a node has
+/// GPUs. In the node ranks either put parts straight into each other's memory
+/// (``OneShotReduceScatter``, ``OneShotAllGather``), one step each, or form a ring. Serves any
+/// number of nodes and ranks.
+struct Hierarchical: Schedule {
+  /// How the ranks of a node work together.
+  enum InNode { case puts, ring }
+
+  static let name = "hierarchical"
+  let layout: Layout
+  let elements: Int
+  let lanes = 1
+  let inNode: InNode
+  let caller: CallerBuffers
+
+  /// Creates the schedule for so many elements.
+  init(layout: Layout, elements: Int, inNode: InNode, inPlace: Bool) {
+    self.layout = layout
+    self.elements = elements
+    self.inNode = inNode
+    caller = CallerBuffers(inPlace: inPlace)
+  }
+
+  private var shardLength: Int {
+    (elements + layout.ranksPerNode - 1) / layout.ranksPerNode
+  }
+
+  var buffers: [Buffer] {
+    var buffers = Buffer.caller(elements: elements, inPlace: caller.inPlace)
+    if inNode == .puts {
+      buffers.append(
+        Buffer("shards", .scratch, elements: (layout.ranksPerNode - 1) * shardLength))
+    }
+    return buffers
+  }
+
+  var kernels: [Kernel] { [Kernel("hierarchical")] }
+
+  /// Chunks of one length make every node's part the same.
+  var symmetry: Symmetry { elements % layout.ranks == 0 ? .translation : .none }
+
+  func cursor(rank: Int, lane: Int, call: Int) -> Cursor { Cursor(self, rank: rank) }
+
+  /// The state of a rank: the part it is in and the cursors of all parts.
+  struct Cursor: OperationCursor {
+    private enum Stage { case scatter, across, gather }
+
+    private var scatter: NodePart
+    private var across: GroupRing
+    private var gather: NodePart
+    private var stage = Stage.scatter
+
+    init(_ schedule: Hierarchical, rank: Int) {
+      let layout = schedule.layout
+      let local = layout.local(of: rank)
+      let node = RankGroup.node(of: rank, layout)
+      let whole = Region(offset: 0, count: schedule.elements)
+      let caller = schedule.caller
+      switch schedule.inNode {
+      case .puts:
+        scatter = .putScatter(
+          OneShotReduceScatter(
+            group: node, me: local, whole: whole, caller: caller, scratch: caller.output + 1,
+            placeLength: schedule.shardLength, tag: 0))
+        gather = .putGather(
+          OneShotAllGather(group: node, me: local, whole: whole, caller: caller, tag: 1))
+      case .ring:
+        scatter = .ring(
+          GroupRing(
+            .reduceScatter, group: node, me: local, whole: whole, source: caller.input,
+            destination: caller.output))
+        gather = .ring(
+          GroupRing(
+            .allGather, group: node, me: local, whole: whole, source: caller.output,
+            destination: caller.output))
+      }
+      across = GroupRing(
+        .allReduce, group: .across(of: rank, layout), me: layout.node(of: rank),
+        whole: whole.part(local, of: layout.ranksPerNode), source: caller.output,
+        destination: caller.output)
+    }
+
+    mutating func next() -> Operation? {
+      while true {
+        switch stage {
+        case .scatter:
+          if let operation = scatter.next() { return operation }
+          stage = .across
+        case .across:
+          if let operation = across.next() { return operation }
+          stage = .gather
+        case .gather:
+          return gather.next()
+        }
+      }
+    }
+  }
+
+  /// A part within a node, by puts or by ring.
+  enum NodePart: OperationCursor {
+    case putScatter(OneShotReduceScatter)
+    case putGather(OneShotAllGather)
+    case ring(GroupRing)
+
+    mutating func next() -> Operation? {
+      switch self {
+      case .putScatter(var cursor):
+        defer { self = .putScatter(cursor) }
+        return cursor.next()
+      case .putGather(var cursor):
+        defer { self = .putGather(cursor) }
+        return cursor.next()
+      case .ring(var cursor):
+        defer { self = .ring(cursor) }
+        return cursor.next()
+      }
+    }
+  }
+}

@@ -1,0 +1,200 @@
+/// NVRAR's all-reduce: reduce-scatter in the node, recursive doubling of the whole shard between
+/// nodes in cells of data plus flag, all-gather in the node.
+///
+/// Six kernels, as the published code has them: the in-node reduce-scatter; `bump`, which waits
+/// until every partner is done with the previous call; `pack` into cells; the exchange, one lane
+/// per block, chunk by chunk; `unpack`, after which every partner is told so; the in-node
+/// all-gather. On one node the four in the middle are left out. The published code needs powers of
+/// two and drops remainders; this schedule folds further nodes in (``DoublingGroup``) and serves
+/// any size. Source: Singhania et al. 2025, arXiv 2511.09557, and its code.
+struct NVRAR: Schedule {
+  static let name = "nvrar"
+  let layout: Layout
+  let elements: Int
+  /// One lane per thread block of the exchange; the other kernels use lane 0.
+  let lanes: Int
+  /// The largest number of elements in one put; each exposes one latency.
+  let chunkElements: Int
+  let caller: CallerBuffers
+
+  /// Creates the schedule for so many elements, exchanged by so many blocks.
+  ///
+  /// - Precondition: there is a block, and the chunk is not empty.
+  init(
+    layout: Layout, elements: Int, blocks: Int = 8, chunkElements: Int = 4096, inPlace: Bool
+  ) {
+    precondition(blocks > 0 && chunkElements > 0, "A chunk of at least one element, on a block.")
+    self.layout = layout
+    self.elements = elements
+    self.chunkElements = chunkElements
+    lanes = layout.nodes > 1 ? blocks : 1
+    caller = CallerBuffers(inPlace: inPlace)
+  }
+
+  /// The longest shard of a rank.
+  private var shardLength: Int {
+    (elements + layout.ranksPerNode - 1) / layout.ranksPerNode
+  }
+
+  var buffers: [Buffer] {
+    var buffers = Buffer.caller(elements: elements, inPlace: caller.inPlace)
+    buffers.append(
+      Buffer("shards", .scratch, elements: (layout.ranksPerNode - 1) * shardLength))
+    if layout.nodes > 1 {
+      buffers.append(
+        Buffer(
+          "sums", .scratch, elements: CellRows.sumRows(members: layout.nodes) * shardLength,
+          storage: .flaggedCells))
+      buffers.append(
+        Buffer(
+          "arrivals", .scratch,
+          elements: CellRows.arrivalRows(members: layout.nodes) * shardLength,
+          storage: .flaggedCells))
+    }
+    return buffers
+  }
+
+  var kernels: [Kernel] {
+    let inNode = [Kernel("reduce-scatter"), Kernel("all-gather")]
+    guard layout.nodes > 1 else { return inNode }
+    return [
+      inNode[0], Kernel("bump"), Kernel("pack", grid: .device),
+      Kernel("exchange", hasOwnStream: true),
+      Kernel("unpack", grid: .device), inNode[1],
+    ]
+  }
+
+  var symmetry: Symmetry { layout.nodes.nonzeroBitCount == 1 ? .xor : .none }
+
+  /// Tells apart what goes between the same two lanes.
+  enum Tag {
+    static let scatter = 0
+    static let gather = 1
+    static let cells = 2
+    static let ready = 3
+  }
+
+  func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
+    Cursor(self, rank: rank, lane: lane, call: call)
+  }
+
+  /// The state of a lane: the kernel it is in and the cursor of that kernel's part.
+  struct Cursor: OperationCursor {
+    private enum Stage: Int {
+      case scatter, bump, pack, exchange, unpack, ready, gather, done
+    }
+
+    private let lane: Int
+    private let call: Int
+    private let spansNodes: Bool
+    private let caller: CallerBuffers
+    private let shard: Region
+    private let rows: CellRows
+    private let across: RankGroup
+    private var scatter: OneShotReduceScatter
+    private var exchange: FlaggedDoubling
+    private var gather: OneShotAllGather
+    private var stage = Stage.scatter
+    private var position = 0
+
+    init(_ schedule: NVRAR, rank: Int, lane: Int, call: Int) {
+      let layout = schedule.layout
+      let local = layout.local(of: rank)
+      let whole = Region(offset: 0, count: schedule.elements)
+      let node = RankGroup.node(of: rank, layout)
+      let firstScratch: UInt8 = schedule.caller.inPlace ? 1 : 2
+      self.lane = lane
+      self.call = call
+      spansNodes = layout.nodes > 1
+      caller = schedule.caller
+      across = RankGroup.across(of: rank, layout)
+      shard = whole.part(local, of: layout.ranksPerNode)
+      rows = CellRows(
+        group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
+        rowLength: schedule.shardLength, sums: firstScratch + 1, arrivals: firstScratch + 2)
+      scatter = OneShotReduceScatter(
+        group: node, me: local, whole: whole, caller: caller, scratch: firstScratch,
+        placeLength: schedule.shardLength, tag: Tag.scatter)
+      exchange = FlaggedDoubling(
+        ranks: across, rows: rows,
+        run: Region(offset: 0, count: shard.count).part(lane, of: schedule.lanes),
+        chunk: schedule.chunkElements, lane: lane, tag: Tag.cells)
+      gather = OneShotAllGather(
+        group: node, me: local, whole: whole, caller: caller, tag: Tag.gather)
+    }
+
+    mutating func next() -> Operation? {
+      while true {
+        if let operation = operation() { return operation }
+        position = 0
+        switch stage {
+        case .scatter:
+          stage = spansNodes ? .bump : .gather
+          return .kernel(1)
+        case .bump:
+          stage = .pack
+          return .kernel(2)
+        case .pack:
+          stage = .exchange
+          return .kernel(3)
+        case .exchange:
+          stage = .unpack
+          return .kernel(4)
+        case .unpack:
+          stage = .ready
+        case .ready:
+          stage = .gather
+          return .kernel(5)
+        case .gather, .done:
+          stage = .done
+          return nil
+        }
+      }
+    }
+
+    /// The next operation of the current stage; nil when this lane has none left.
+    private mutating func operation() -> Operation? {
+      if stage == .exchange { return exchange.next() }
+      guard lane == 0 else { return nil }
+      defer { position += 1 }
+      switch stage {
+      case .scatter:
+        return scatter.next()
+      case .bump:
+        // Nobody has used the cells before the first call.
+        guard call > 0 else { return nil }
+        return partner(position).map { .wait(ready($0)) }
+      case .pack:
+        guard position == 0 && shard.count > 0 else { return nil }
+        return .copy(caller.output(shard), to: rows.sum(0, 0), shard.count)
+      case .unpack:
+        guard position == 0 && shard.count > 0 else { return nil }
+        let result = rows.result
+        return .copy(
+          Location(buffer: result.buffer, offset: result.row * rows.rowLength),
+          to: caller.output(shard), shard.count)
+      case .ready:
+        return partner(position).map { .signal(ready($0)) }
+      case .gather:
+        return gather.next()
+      case .exchange, .done:
+        return nil
+      }
+    }
+
+    /// The members this node exchanges with: the folded one, then one per step.
+    private func partner(_ index: Int) -> Int? {
+      let group = rows.group
+      var index = index
+      if let folded = group.folded {
+        if index == 0 { return folded }
+        index -= 1
+      }
+      return !group.isExtra && index < group.steps ? group.partner(step: index) : nil
+    }
+
+    private func ready(_ member: Int) -> Port {
+      Port(peer: across[member], tag: Tag.ready)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/// Reduce-scatter within a group in one step: everyone puts every other member's part into that
+/// member's scratch, and each member adds up what it got.
+///
+/// What NVSHMEM's on-stream reduce-scatter does without multicast. Member i ends with part i, in
+/// the output. The puts and waits are also the barrier that keeps two calls apart, as long as a
+/// ``OneShotAllGather`` of the same group comes between.
+struct OneShotReduceScatter: OperationCursor {
+  let group: RankGroup
+  let me: Int
+  let whole: Region
+  let caller: CallerBuffers
+  /// Scratch for what the other members put: `group.count - 1` places of `placeLength` elements.
+  let scratch: UInt8
+  let placeLength: Int
+  let tag: Int
+  private var position = 0
+
+  init(
+    group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, scratch: UInt8,
+    placeLength: Int, tag: Int
+  ) {
+    self.group = group
+    self.me = me
+    self.whole = whole
+    self.caller = caller
+    self.scratch = scratch
+    self.placeLength = placeLength
+    self.tag = tag
+  }
+
+  mutating func next() -> Operation? {
+    let others = group.count - 1
+    let mine = whole.part(me, of: group.count)
+    defer { position += 1 }
+    if position < others {
+      let distance = position + 1
+      let peer = (me + distance) % group.count
+      let part = whole.part(peer, of: group.count)
+      // The peer finds my part at the place numbered by how far I am behind it.
+      return .put(
+        caller.input(part), to: place(distance), part.count,
+        at: Port(peer: group[peer], tag: tag))
+    }
+    if position < 3 * others {
+      let (index, isAdd) = (position - others).quotientAndRemainder(dividingBy: 2)
+      let distance = index + 1
+      if isAdd == 0 {
+        return .wait(Port(peer: group[(me + group.count - distance) % group.count], tag: tag))
+      }
+      let partial = index == 0 ? caller.input(mine) : caller.output(mine)
+      return .add(place(distance), partial, into: caller.output(mine), mine.count)
+    }
+    // A group of one has its part already, but maybe not in the output.
+    guard position == 0 && !caller.inPlace else { return nil }
+    return .copy(caller.input(mine), to: caller.output(mine), mine.count)
+  }
+
+  private func place(_ distance: Int) -> Location {
+    Location(buffer: scratch, offset: (distance - 1) * placeLength)
+  }
+}
+
+/// All-gather within a group: everyone puts its part into everyone's output, and then hears from
+/// everyone that it has arrived.
+///
+/// The second round is the barrier that ends NVSHMEM's collectives. Without it a rank may return
+/// while its puts still read the part, which the caller may overwrite at once (in place), or the
+/// sums of the next call (out of place, from four members on).
+struct OneShotAllGather: OperationCursor {
+  let group: RankGroup
+  let me: Int
+  let whole: Region
+  let caller: CallerBuffers
+  let tag: Int
+  private var position = 0
+
+  init(group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, tag: Int) {
+    self.group = group
+    self.me = me
+    self.whole = whole
+    self.caller = caller
+    self.tag = tag
+  }
+
+  mutating func next() -> Operation? {
+    let others = group.count - 1
+    defer { position += 1 }
+    if position < others {
+      let mine = whole.part(me, of: group.count)
+      let peer = group[(me + position + 1) % group.count]
+      return .put(
+        caller.output(mine), to: caller.output(mine), mine.count, at: Port(peer: peer, tag: tag))
+    }
+    guard position < 4 * others else { return nil }
+    let (round, index) = (position - others).quotientAndRemainder(dividingBy: others)
+    // Arrival and confirmation share a port, so a member's second flag means that it has my part.
+    let behind = Port(
+      peer: group[(me + group.count - index - 1) % group.count], tag: tag)
+    return round == 1 ? .signal(behind) : .wait(behind)
+  }
+}

@@ -1,0 +1,73 @@
+/// How ranks lie on nodes: blocks of `ranksPerNode` consecutive ranks, which is all that a schedule
+/// may know of a machine.
+public struct Layout: Hashable, Sendable {
+  /// The number of nodes.
+  public let nodes: Int
+  /// The number of ranks on each node.
+  public let ranksPerNode: Int
+
+  /// Creates a layout.
+  ///
+  /// - Precondition: both counts are positive.
+  public init(nodes: Int, ranksPerNode: Int) {
+    precondition(nodes > 0 && ranksPerNode > 0, "A layout has at least one rank.")
+    self.nodes = nodes
+    self.ranksPerNode = ranksPerNode
+  }
+
+  /// The number of ranks.
+  public var ranks: Int { nodes * ranksPerNode }
+
+  /// The node of a rank.
+  public func node(of rank: Int) -> Int { rank / ranksPerNode }
+
+  /// The position of a rank on its node.
+  public func local(of rank: Int) -> Int { rank % ranksPerNode }
+}
+
+/// Ranks in arithmetic progression: those of one node, or the same position on every node.
+struct RankGroup: Sendable {
+  var base: Int
+  var stride: Int
+  var count: Int
+
+  /// The rank at a position of the group.
+  subscript(position: Int) -> Int { base + stride * position }
+
+  /// All ranks of a layout.
+  static func all(_ layout: Layout) -> RankGroup {
+    RankGroup(base: 0, stride: 1, count: layout.ranks)
+  }
+
+  /// The ranks on the node of `rank`.
+  static func node(of rank: Int, _ layout: Layout) -> RankGroup {
+    RankGroup(
+      base: layout.node(of: rank) * layout.ranksPerNode, stride: 1, count: layout.ranksPerNode)
+  }
+
+  /// The ranks at the position of `rank` on every node.
+  static func across(of rank: Int, _ layout: Layout) -> RankGroup {
+    RankGroup(base: layout.local(of: rank), stride: layout.ranksPerNode, count: layout.nodes)
+  }
+}
+
+/// A run of elements of a buffer.
+struct Region: Hashable, Sendable {
+  var offset: Int
+  var count: Int
+
+  /// The part `index` of `parts` nearly equal parts; the first `count % parts` are one longer.
+  func part(_ index: Int, of parts: Int) -> Region {
+    let (each, extra) = count.quotientAndRemainder(dividingBy: parts)
+    return Region(
+      offset: offset + index * each + min(index, extra), count: each + (index < extra ? 1 : 0))
+  }
+
+  /// Parts `range` of `parts` nearly equal parts, as one region.
+  func parts(_ range: Range<Int>, of parts: Int) -> Region {
+    let first = part(range.lowerBound, of: parts).offset
+    guard range.upperBound > range.lowerBound else { return Region(offset: first, count: 0) }
+    let last = part(range.upperBound - 1, of: parts)
+    return Region(offset: first, count: last.offset + last.count - first)
+  }
+}

@@ -1,0 +1,146 @@
+/// A question about strong scaling: GPU counts x plans x all-reduces for one model and workload.
+///
+///     let request = PredictionRequest(
+///       model: llama, topology: perlmutter, profile: nominal, gpuCounts: [16, 32],
+///       plans: [try PlanPattern("tp")], libraries: [.nccl, .nvrar], workload: workload)
+///     var timer = CachingTimer(mySimulationTimer)
+///     let rows = try request.predictions(timer: &timer)
+public struct PredictionRequest: Sendable {
+  /// The model.
+  public var model: ModelConfiguration
+  /// The machine.
+  public var topology: Topology
+  /// The costs of its software; complete.
+  public var profile: Profile
+  /// The GPU counts, in the order of the results.
+  public var gpuCounts: [Int]
+  /// The plans to try at each GPU count.
+  public var plans: [PlanPattern]
+  /// The libraries to try for decode's all-reduces.
+  public var libraries: [AllReduceLibrary]
+  /// What each replica is asked for.
+  public var workload: InferenceWorkload
+  /// The type of weights, matrix products and the KV cache.
+  public var weights: DataType
+  /// The software that runs the model.
+  public var engine: InferenceEngine
+
+  /// Creates a question; the weights have the model's own type if `weights` is nil.
+  public init(
+    model: ModelConfiguration, topology: Topology, profile: Profile, gpuCounts: [Int],
+    plans: [PlanPattern], libraries: [AllReduceLibrary], workload: InferenceWorkload,
+    weights: DataType? = nil, engine: InferenceEngine = .yalis
+  ) {
+    self.model = model
+    self.topology = topology
+    self.profile = profile
+    self.gpuCounts = gpuCounts
+    self.plans = plans
+    self.libraries = libraries
+    self.workload = workload
+    self.weights = weights ?? model.type
+    self.engine = engine
+  }
+}
+
+extension PredictionRequest {
+  /// One prediction per GPU count, plan and all-reduce, in that order.
+  ///
+  /// An illegal plan is a row with its reason in a sweep. `auto` gives the plans that fit, or if
+  /// none does the one that needs least memory.
+  ///
+  /// - Throws: ``WorkloadError`` if the question makes no sense as a whole, or if it is about a
+  ///   single plan on a single GPU count and that is illegal; and what the timer throws.
+  public func predictions(timer: inout some CollectiveTimer) throws -> [Prediction] {
+    try check()
+    var predictor = Predictor(
+      model: model, topology: topology, profile: profile, engine: engine, weights: weights,
+      workload: workload,
+      kernels: try KernelModel(gpu: topology.gpu, profile: profile, weights: weights),
+      timer: timer)
+    defer { timer = predictor.timer }
+    let isSweep = gpuCounts.count * plans.count > 1
+    var rows: [FamilyRow] = []
+    for gpus in gpuCounts {
+      for pattern in plans {
+        for library in libraries {
+          do {
+            rows += try self.rows(gpus, pattern, library, predictor: &predictor)
+          } catch let error as WorkloadError where isSweep {
+            rows.append(FamilyRow(family: nil, prediction: row(gpus, pattern, library, error)))
+          }
+        }
+      }
+    }
+    return compared(rows)
+  }
+
+  private struct FamilyRow {
+    var family: String?
+    var prediction: Prediction
+  }
+
+  private func check() throws(WorkloadError) {
+    guard workload.length <= model.maxPositions else {
+      throw WorkloadError(
+        "prompt \(workload.prompt) + decode \(workload.decode) is longer than the "
+          + "\(model.maxPositions) positions of \(model.name)",
+        fix: "shorten one of them")
+    }
+    for gpus in gpuCounts where gpus < 1 {
+      throw WorkloadError("\(gpus) GPUs cannot run a model", fix: "give at least 1")
+    }
+  }
+
+  private func rows(
+    _ gpus: Int, _ pattern: PlanPattern, _ library: AllReduceLibrary,
+    predictor: inout Predictor<some CollectiveTimer>
+  ) throws -> [FamilyRow] {
+    let machine = try GPUAllocation(gpus: gpus, of: topology)
+    var rows: [FamilyRow] = []
+    for plan in try pattern.plans(for: model, on: machine) {
+      let (memory, timing) = try predictor.predict(plan, on: machine, library: library)
+      var prediction = row(gpus, pattern, library, nil)
+      prediction.nodes = machine.nodes
+      prediction.plan = plan.description
+      prediction.memory = memory
+      prediction.timing = timing
+      prediction.reason = timing == nil ? memory.problem(in: topology.gpu.memory) : nil
+      rows.append(FamilyRow(family: pattern.family(of: plan), prediction: prediction))
+    }
+    guard pattern.isAuto else { return rows }
+    let fitting = rows.filter(\.prediction.fits)
+    let least = rows.min {
+      $0.prediction.memory?.total ?? 0 < $1.prediction.memory?.total ?? 0
+    }
+    return fitting.isEmpty ? least.map { [$0] } ?? [] : fitting
+  }
+
+  private func row(
+    _ gpus: Int, _ pattern: PlanPattern, _ library: AllReduceLibrary, _ error: WorkloadError?
+  ) -> Prediction {
+    Prediction(
+      model: model.name, topology: topology.name, gpus: gpus,
+      nodes: (try? GPUAllocation(gpus: gpus, of: topology))?.nodes, requested: pattern.text,
+      plan: pattern.text, allReduce: library, engine: engine, workload: workload,
+      reason: error?.description)
+  }
+
+  /// Fills in speedups, each against the smallest GPU count of the same family and all-reduce.
+  private func compared(_ rows: [FamilyRow]) -> [Prediction] {
+    rows.map { row in
+      var prediction = row.prediction
+      let base =
+        rows.filter {
+          $0.family == row.family && $0.prediction.requested == prediction.requested
+            && $0.prediction.allReduce == prediction.allReduce && $0.prediction.fits
+        }.min { $0.prediction.gpus < $1.prediction.gpus }?.prediction
+      if let timing = prediction.timing, let base, let baseTiming = base.timing {
+        let speedup = timing.tokensPerSecond / baseTiming.tokensPerSecond
+        prediction.speedup = speedup
+        prediction.efficiency = speedup * Double(base.gpus) / Double(prediction.gpus)
+      }
+      return prediction
+    }
+  }
+}

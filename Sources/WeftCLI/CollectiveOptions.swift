@@ -1,0 +1,126 @@
+import ArgumentParser
+import Foundation
+import Weft
+import WeftFiles
+
+extension Failure {
+  /// Names what the user may have meant, and all there is.
+  static func suggestion(_ text: String, _ known: [String]) -> String {
+    let list = "use one of " + known.joined(separator: ", ")
+    return Suggestion.closest(to: text, among: known).map { "did you mean '\($0)'? \(list)" }
+      ?? list
+  }
+}
+
+/// Values that nccl-tests users give with the same letters.
+struct SizeOptions: ParsableArguments {
+  @Option(
+    name: [.customShort("b"), .long], parsing: .unconditional,
+    help: "The smallest size: bytes, or with K, M, G; 8 unless said.")
+  var minBytes: String?
+
+  @Option(
+    name: [.customShort("e"), .long], parsing: .unconditional,
+    help: "The largest size; 128M unless said.")
+  var maxBytes: String?
+
+  @Option(
+    name: [.customShort("f"), .long], parsing: .unconditional,
+    help: "What the size is multiplied by from row to row; 2 unless said.")
+  var stepFactor: Int?
+
+  @Option(
+    parsing: .unconditionalSingleValue, help: "A single size; repeatable, in place of a range.")
+  var size: [String] = []
+
+  @Option(name: [.customShort("d"), .long], help: "The type of the elements.")
+  var datatype = "bf16"
+
+  /// The sizes in bytes, every one of which fits into a GPU.
+  func sizes(on gpu: GPU) throws(Failure) -> [Int] {
+    var sizes: [Int] = []
+    if !size.isEmpty {
+      for text in size { sizes.append(try Self.bytes(text, flag: "--size", gpu)) }
+      return sizes
+    }
+    let last = maxBytes ?? "128M"
+    let largest = try Self.bytes(last, flag: "--max-bytes", gpu)
+    let first = minBytes ?? "8"
+    var next = try Self.bytes(first, flag: "--min-bytes", gpu)
+    let stepFactor = stepFactor ?? 2
+    guard next <= largest else {
+      throw Failure(
+        .usage, "--min-bytes \(first) is larger than --max-bytes \(last)",
+        fix: "give the smaller size to -b and the larger to -e")
+    }
+    guard stepFactor >= 2 else {
+      throw Failure(
+        .usage, "--step-factor \(stepFactor) does not reach --max-bytes", fix: "use 2 or more")
+    }
+    while next <= largest {
+      sizes.append(next)
+      next = next.multipliedReportingOverflow(by: stepFactor).partialValue
+      if next <= 0 { break }
+    }
+    return sizes
+  }
+
+  /// Whether a range is given that single sizes make useless.
+  var hasUnusedRange: Bool {
+    !size.isEmpty && (minBytes != nil || maxBytes != nil || stepFactor != nil)
+  }
+
+  /// The type of the elements.
+  func type() throws(Failure) -> DataType {
+    guard let type = DataType(name: datatype) else {
+      throw Failure(
+        .usage, "unknown datatype '\(datatype)'",
+        fix: Failure.suggestion(datatype, DataType.allCases.map(\.rawValue)))
+    }
+    return type
+  }
+
+  private static func bytes(_ text: String, flag: String, _ gpu: GPU) throws(Failure) -> Int {
+    let size: ByteCount
+    do {
+      size = try Quantity.messageSize(text)
+    } catch {
+      throw Failure(.usage, "\(flag): \(error.problem)", fix: error.fix)
+    }
+    guard size.bytes > 0 else {
+      throw Failure(.usage, "\(flag) \(text) is not a message", fix: "give at least one byte")
+    }
+    guard size <= gpu.memory else {
+      throw Failure(
+        .usage, "\(flag) \(text) does not fit into a GPU: \(gpu.title) has \(gpu.memory)",
+        fix: "give a smaller size")
+    }
+    return size.bytes
+  }
+}
+
+/// The profile that stands in for the nominal one.
+struct ProfileOptions: ParsableArguments {
+  @Option(help: "A profile whose parameters replace the nominal ones.")
+  var profile: String?
+
+  /// The nominal profile of a machine, with what the given profile holds in place of it.
+  func load(for topology: Topology, _ global: GlobalOptions) throws -> Profile {
+    let nominal = try global.data().nominalProfile(for: topology)
+    guard let profile else { return nominal }
+    let file = try ProfileFile(path: profile)
+    if let mismatch = file.mismatch(with: topology) { Console.warn(mismatch, global) }
+    return nominal.replacing(with: file.profile)
+  }
+}
+
+/// A list that users write with commas.
+enum CommaList {
+  /// The items without blanks around them, each once, in order of first appearance.
+  static func parse(_ text: String) -> [String] {
+    var seen = Set<String>()
+    return text.split(separator: ",", omittingEmptySubsequences: false)
+      .map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { seen.insert($0).inserted }
+  }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Weft
+import WeftFiles
+
+/// The options that name a topology and change it.
+struct TopologyOptions: ParsableArguments {
+  @Option(help: "A shipped topology (see 'weft topology list') or a topology file.")
+  var topology: String
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Change a value of the topology by its dotted path; repeatable.", valueName: "path=value"))
+  var overrides: [String] = []
+
+  @Flag(help: "Print every number of the topology with its source, and stop.")
+  var showTopology = false
+
+  /// Loads the topology with its changes.
+  func load(_ global: GlobalOptions) throws(InputError) -> TopologyFile {
+    try global.data().topology(topology, overrides: try Self.parse(overrides))
+  }
+
+  /// Parses the arguments of `--set`.
+  static func parse(_ arguments: [String]) throws(InputError) -> [Override] {
+    try arguments.map { argument throws(InputError) in try Override(parsing: argument) }
+  }
+}
+
+/// The options that name a machine of a size: a topology, nodes, and GPUs of each.
+struct MachineOptions: ParsableArguments {
+  @OptionGroup var options: TopologyOptions
+
+  @Option(parsing: .unconditional, help: "The number of nodes.")
+  var nodes = 1
+
+  @Option(
+    parsing: .unconditional, help: "How many GPUs of each node to use; all of them unless said.")
+  var gpusPerNode: Int?
+
+  /// A loaded machine.
+  struct Machine {
+    var file: TopologyFile
+    var fabric: Fabric
+  }
+
+  /// Loads the topology and builds its fabric.
+  ///
+  /// - Throws: ``InputError`` for the topology, ``Failure`` for a size that it does not have.
+  func load(_ global: GlobalOptions) throws -> Machine {
+    let file = try options.load(global)
+    do {
+      let fabric = try Fabric(file.topology, nodes: nodes, gpusPerNode: gpusPerNode)
+      return Machine(file: file, fabric: fabric)
+    } catch {
+      throw Failure(error, topology: file.topology)
+    }
+  }
+}
+
+extension Failure {
+  /// The failure that a size beyond a topology is.
+  init(_ error: Fabric.SizeError, topology: Topology) {
+    switch error {
+    case .nodes(let asked, let available):
+      self.init(
+        .usage, "--nodes \(asked): '\(topology.name)' has 1 to \(available) nodes",
+        fix: topology.network == .none
+          ? "give --nodes 1; this topology has no network"
+          : "give a number in that range, or change the machine with --set network.max_nodes=N")
+    case .gpusPerNode(let asked, let available):
+      self.init(
+        .usage,
+        "--gpus-per-node \(asked): a node of '\(topology.name)' has 1 to \(available) GPUs",
+        fix: "give a number in that range, or change the machine with --set node.gpus=N")
+    case .links(let asked, let available):
+      self.init(
+        .usage, "the machine would have \(asked) links; Weft numbers \(available)",
+        fix: "ask for fewer nodes")
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import Weft
+import WeftFiles
+
+/// What a measured row asks Weft to predict, and what tells it from other rows of its group.
+struct MeasuredCall: Hashable {
+  /// What a row leaves blank and the user says of all such rows.
+  struct Defaults {
+    /// The library.
+    var library: String?
+    /// How kernels were started.
+    var launch: StepLaunch
+  }
+
+  /// Why a row asks for nothing that can be predicted.
+  struct Unserved: Error {
+    var reason: String
+  }
+
+  /// What its error is pooled with.
+  var group: Accuracy.Group
+  /// The machine and its environment, as far as the row says; rows that differ are no repeats.
+  var setup: [String?]
+  /// The version of NCCL whose tuner chooses; the latest where the row does not say.
+  var version: NCCLVersion
+  /// What is to be computed.
+  var collective: Collective
+  /// What runs.
+  var algorithm: AlgorithmName
+  /// The ranks and their nodes.
+  var layout: Layout
+  /// The type of the elements.
+  var type: DataType
+  /// The size as nccl-tests counts it.
+  var bytes: Int
+  /// NVRAR's launch parameters.
+  var parameters: NVRARPlanner.Parameters
+
+  /// Reads a row for a topology.
+  ///
+  /// A blank type is float, as in nccl-tests. Blank nodes are one if the ranks fit into a node.
+  init(_ row: Measurement, on topology: Topology, _ defaults: Defaults) throws(Unserved) {
+    let library = try Self.library(row, defaults)
+    layout = try Self.layout(row, topology)
+    guard let type = DataType(name: row.dataType ?? "float") else {
+      throw Unserved(reason: "Weft has no type '\(row.dataType ?? "")'")
+    }
+    guard row.bytes >= type.bytes else {
+      throw Unserved(reason: "\(row.bytes) bytes hold no element of \(type.rawValue)")
+    }
+    guard row.bytes <= topology.gpu.memory.bytes else {
+      throw Unserved(reason: "the buffer does not fit into a \(topology.gpu.title)")
+    }
+    version = library == "nccl" ? try Self.version(row) : .latest
+    collective = try Self.collective(row)
+    group = Accuracy.Group(
+      system: row.system, library: library, version: row.version,
+      collective: collective.rawValue, nodes: layout.nodes, ranks: layout.ranks,
+      launch: try Self.launch(row, defaults))
+    setup = [
+      row.gpu, row.interconnect, row.environment, row.algorithm, row.protocolName,
+      row.cells["threads"],
+    ]
+    algorithm = try Self.algorithm(row, library)
+    self.type = type
+    bytes = row.bytes
+    parameters = .standard
+    if library == "nvrar" {
+      parameters.blocks = row.blocks ?? parameters.blocks
+      parameters.chunk = row.chunk ?? parameters.chunk
+    }
+  }
+
+  private static func library(
+    _ row: Measurement, _ defaults: Defaults
+  ) throws(Unserved) -> String {
+    guard let library = (row.library ?? defaults.library)?.lowercased() else {
+      throw Unserved(reason: "the row names no library; --library can")
+    }
+    guard ["nccl", "nvrar"].contains(library) else {
+      throw Unserved(reason: "Weft has no model of the library '\(library)'")
+    }
+    return library
+  }
+
+  private static func version(_ row: Measurement) throws(Unserved) -> NCCLVersion {
+    guard let text = row.version else { return .latest }
+    guard let version = NCCLVersion(text), version.isSupported else {
+      let (first, last) = NCCLVersion.supportedSeries
+      throw Unserved(reason: "Weft has the tuners of NCCL \(first) to \(last), not of '\(text)'")
+    }
+    return version
+  }
+
+  private static func collective(_ row: Measurement) throws(Unserved) -> Collective {
+    guard let text = row.collective else {
+      throw Unserved(reason: "the row names no collective")
+    }
+    guard let collective = Collective(rawValue: text.lowercased()) else {
+      throw Unserved(reason: "Weft has no collective '\(text)'")
+    }
+    return collective
+  }
+
+  private static func launch(
+    _ row: Measurement, _ defaults: Defaults
+  ) throws(Unserved) -> StepLaunch {
+    guard let text = row.launch else { return defaults.launch }
+    guard let launch = StepLaunch(rawValue: text.lowercased()) else {
+      throw Unserved(reason: "the launch '\(text)' is neither graph nor eager")
+    }
+    return launch
+  }
+
+  private static func algorithm(
+    _ row: Measurement, _ library: String
+  ) throws(Unserved) -> AlgorithmName {
+    guard library == "nccl" else { return .nvrar }
+    func known<Name: RawRepresentable<String>>(
+      _ text: String?, _: Name.Type
+    ) throws(Unserved) -> Name? {
+      guard let text else { return nil }
+      guard let name = Name(rawValue: text.lowercased()) else {
+        throw Unserved(reason: "Weft has no NCCL with '\(text)'")
+      }
+      return name
+    }
+    return .nccl(
+      try known(row.algorithm, NCCLTuner.Algorithm.self),
+      try known(row.protocolName, NCCLTuner.ProtocolName.self))
+  }
+
+  private static func layout(
+    _ row: Measurement, _ topology: Topology
+  ) throws(Unserved) -> Layout {
+    var nodes = row.nodes
+    if nodes == nil, let ranks = row.ranks, let perNode = row.gpusPerNode {
+      nodes = ranks <= perNode ? 1 : ranks % perNode == 0 ? ranks / perNode : nil
+    }
+    guard let nodes else { throw Unserved(reason: "the row does not say how many nodes it is of") }
+    guard let ranks = row.ranks ?? row.gpusPerNode.map({ $0 * nodes }) else {
+      throw Unserved(reason: "the row does not say how many ranks it is of")
+    }
+    guard ranks > 1 else { throw Unserved(reason: "a lone rank sends nothing") }
+    guard ranks % nodes == 0 else {
+      throw Unserved(reason: "\(ranks) ranks are not as many on each of \(nodes) nodes")
+    }
+    guard nodes <= topology.network.maxNodes else {
+      throw Unserved(
+        reason: "\(nodes) nodes: '\(topology.name)' has 1 to \(topology.network.maxNodes)")
+    }
+    guard ranks / nodes <= topology.node.gpus else {
+      throw Unserved(
+        reason: "\(ranks / nodes) ranks per node: a node of '\(topology.name)' has 1 to "
+          + "\(topology.node.gpus) GPUs")
+    }
+    return Layout(nodes: nodes, ranksPerNode: ranks / nodes)
+  }
+}

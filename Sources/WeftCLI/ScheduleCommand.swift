@@ -1,0 +1,167 @@
+import ArgumentParser
+import Weft
+import WeftFiles
+
+/// `weft schedule`: the schedules of builders and files, operation by operation.
+struct ScheduleCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "schedule",
+    abstract: "Show a schedule's operations, export it, or check one from a file.",
+    subcommands: [Show.self, Export.self, Import.self])
+}
+
+extension ScheduleCommand {
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what every lane of every rank does in one call.")
+
+    @Argument(help: "The algorithm, or an MSCCL file.")
+    var algorithm: String
+
+    @OptionGroup var options: ScheduleOptions
+    @OptionGroup var global: GlobalOptions
+
+    @Option(parsing: .unconditional, help: "Show this rank only.")
+    var rank: Int?
+
+    /// The most operations that anybody will read or process.
+    private static let limit = 100_000
+
+    func run() throws {
+      let subject = try options.subject(algorithm)
+      let ranks = subject.layout.ranks
+      if let rank, !(0..<ranks).contains(rank) {
+        throw Failure(
+          .usage, "--rank \(rank) is not one of \(ranks) ranks", fix: "give 0 to \(ranks - 1)")
+      }
+      let shown = rank.map { $0..<($0 + 1) } ?? 0..<ranks
+      let listing = try Failure.planned { () throws(PlanError) in
+        try subject.listing(ranks: shown, limit: Self.limit)
+      }
+      if listing.isCut {
+        Console.warn("only the first \(Self.limit) operations are shown; try --rank", global)
+      }
+      let title =
+        "\(algorithm): \(listing.collective.rawValue) of \(listing.elements) elements, "
+        + "\(ranks) ranks, \(listing.lanes) lanes"
+      try global.emit(
+        Report(listing.rows.map { Record($0, buffers: listing.buffers) }, title: title))
+    }
+  }
+
+  struct Export: ParsableCommand {
+    /// The formats of schedules.
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+      case msccl
+    }
+
+    static let configuration = CommandConfiguration(
+      abstract: "Write a schedule in the format of another program.")
+
+    @Argument(help: "The algorithm, or an MSCCL file.")
+    var algorithm: String
+
+    @OptionGroup var options: ScheduleOptions
+
+    @Option(help: "The format: msccl.")
+    var format = Format.msccl
+
+    @Option(name: [.short, .long], help: "Write to this file instead of standard output.")
+    var output: String?
+
+    func run() throws {
+      // A size that ranks, channels and the largest power of two of ranks share evenly.
+      let channels = options.channels ?? 2
+      let subject = try options.subject(algorithm) { layout in
+        layout.ranks * channels << (Int.bitWidth - 1 - layout.ranks.leadingZeroBitCount)
+      }
+      if case .imported(let program) = subject.algorithm {
+        return try Output.write(MSCCLFile.text(program), to: output)
+      }
+      let name = "weft-\(algorithm)-\(subject.collective.rawValue)-\(subject.layout.ranks)"
+      let program = try Failure.planned { () throws(PlanError) in
+        try subject.exported(name: name)
+      }
+      try Output.write(MSCCLFile.text(program), to: output)
+    }
+  }
+
+  struct Import: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Check a schedule file, prove it, and summarise it.")
+
+    @Argument(help: "An MSCCL file.")
+    var file: String
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+      let program = try MSCCLFile.read(path: file)
+      let report = try Failure.planned { () throws(PlanError) in try program.proof() }
+      let blocks = program.blocks.joined()
+      let findings = report.findings.map { Value.text($0.description) }
+      try global.emit(
+        Report(
+          [
+            Record([
+              "file": .text(file), "name": .text(program.name),
+              "collective": .text(program.collective.rawValue),
+              "protocol": .text(program.protocolName), "ranks": .integer(program.ranks),
+              "in_place": .bool(program.inPlace), "chunks": .integer(program.chunks),
+              "channels": .integer(program.channels), "thread_blocks": .integer(blocks.count),
+              "steps": .integer(blocks.reduce(0) { $0 + $1.steps.count }),
+              "min_bytes": .integer(program.minBytes), "max_bytes": Value(program.maxBytes),
+              "verdict": .text(report.verdict), "findings": .list(findings),
+            ])
+          ],
+          columns: [
+            "name", "collective", "protocol", "ranks", "in_place", "chunks", "channels",
+            "thread_blocks", "steps", "verdict",
+          ] + (findings.isEmpty ? [] : ["findings"])))
+      if !findings.isEmpty { throw ExitCode(Failure.Status.check.rawValue) }
+    }
+  }
+}
+
+extension ChunkProgram {
+  /// The proof of the program on one node, over two calls with eight slots.
+  func proof() throws(PlanError) -> VerificationReport {
+    try VerificationCase(
+      algorithm: .imported(self), collective: collective,
+      layout: Layout(nodes: 1, ranksPerNode: ranks), elements: chunks, inPlace: inPlace
+    ).verify(Verifier.Options())
+  }
+}
+
+extension VerificationReport {
+  /// The outcome in a word or two.
+  var verdict: String {
+    isProved ? "proved" : findings.isEmpty ? "races not checked" : "refuted"
+  }
+}
+
+extension Record {
+  /// An operation with its place.
+  init(_ row: ScheduleListing.Row, buffers: [Buffer]) {
+    let operation = row.operation
+    func port(_ port: Port?) -> Value {
+      guard let port else { return .null }
+      let lane = port.lane == 0 ? "" : " lane \(port.lane)"
+      let tag = port.tag == 0 ? "" : " tag \(port.tag)"
+      return .text("rank \(port.peer)\(lane)\(tag)")
+    }
+    func place(_ location: Location?) -> Value {
+      guard let location, Int(location.buffer) < buffers.count else { return .null }
+      let end = location.offset + operation.count
+      return .text("\(buffers[Int(location.buffer)].name)[\(location.offset)..<\(end)]")
+    }
+    let moves = operation.kind == .put || operation.kind == .transfer
+    self.init([
+      "rank": .integer(row.rank), "lane": .integer(row.lane), "step": .integer(row.step),
+      "operation": .text(operation.verbs), "from": port(operation.origin),
+      "to": port(operation.target), "source": place(operation.operand),
+      "addend": place(operation.secondOperand), "destination": place(operation.result),
+      "elements": moves ? .integer(operation.count) : .null,
+    ])
+  }
+}

@@ -1,0 +1,118 @@
+import Weft
+import WeftFiles
+
+/// Measured rows gathered to calls, their predictions, and the report of how far they are apart.
+struct Validation {
+  /// A call with the rows that measured it.
+  struct Entry {
+    var call: MeasuredCall
+    var rows: [Measurement]
+    var prediction: CallPredictor.Prediction?
+
+    /// The measured times against the predicted one; nil if there is none.
+    var compared: Accuracy.Call? {
+      prediction.map {
+        Accuracy.Call(
+          group: call.group, bytes: call.bytes, measured: rows.map(\.microseconds),
+          predicted: $0.microseconds)
+      }
+    }
+
+    /// The row with the best time, the first of equals.
+    var best: Measurement {
+      rows.dropFirst().reduce(rows[0]) { $1.microseconds < $0.microseconds ? $1 : $0 }
+    }
+  }
+
+  private let defaults: MeasuredCall.Defaults
+  private var predictor: CallPredictor
+  private var places: [MeasuredCall: Int] = [:]
+  /// The calls in the order of the rows.
+  private(set) var calls: [Entry] = []
+  /// The rows that were left out, with the reason.
+  private(set) var unusable: [UnusableRow] = []
+
+  init(topology: Topology, profile: Profile, defaults: MeasuredCall.Defaults) {
+    self.defaults = defaults
+    predictor = CallPredictor(topology: topology, profile: profile)
+  }
+
+  /// Leaves rows out whose file already says why.
+  mutating func leaveOut(_ rows: [UnusableRow]) { unusable += rows }
+
+  /// Adds a row to its call, or leaves it out.
+  mutating func add(_ row: Measurement) {
+    do {
+      let call = try MeasuredCall(row, on: topology, defaults)
+      if let place = places[call] {
+        calls[place].rows.append(row)
+      } else {
+        places[call] = calls.count
+        calls.append(Entry(call: call, rows: [row]))
+      }
+    } catch {
+      leaveOut(row, error.reason)
+    }
+  }
+
+  private mutating func leaveOut(_ row: Measurement, _ reason: String) {
+    unusable.append(UnusableRow(file: row.file, line: row.line, reason: reason))
+  }
+
+  /// Predicts every call, in place if its best row was.
+  mutating func predict(progress: (Int) -> Void) throws {
+    for index in calls.indices {
+      let entry = calls[index]
+      switch try predictor.predict(entry.call, inPlace: entry.best.inPlace ?? false) {
+      case .success(let prediction):
+        calls[index].prediction = prediction
+      case .failure(let error):
+        for row in entry.rows { leaveOut(row, error.reason) }
+      }
+      progress(index + 1)
+    }
+  }
+
+  /// The calls that were measured and predicted.
+  var compared: [Accuracy.Call] { calls.compactMap(\.compared) }
+
+  /// The machine of the predictions.
+  var topology: Topology { predictor.topology }
+
+  /// The figures of all calls; nil if none could be predicted.
+  var overall: Accuracy.Summary? { Accuracy.summary(of: compared) }
+
+  /// Refuses to report on nothing.
+  func requireResults() throws(Failure) {
+    guard compared.isEmpty else { return }
+    throw Failure(
+      .badContent, "no row can be compared: " + notes.joined(separator: "; "),
+      fix: "give rows that '\(topology.name)' can serve, or another --topology")
+  }
+
+  /// What may make the comparison unfair.
+  var warnings: [String] {
+    var seen = Set<String>()
+    let gpu = topology.gpu
+    let model = gpu.name.split(separator: "-").first.map(String.init) ?? gpu.name
+    var warnings: [String] = calls.compactMap { entry in
+      guard let name = entry.rows[0].gpu, seen.insert(name).inserted,
+        !name.lowercased().contains(model.lowercased())
+      else { return nil }
+      return "rows are of '\(name)', the topology has \(gpu.title)"
+    }
+    for (index, what) in ["gpu", "interconnect", "environment"].enumerated() {
+      var first: [Accuracy.Group: String?] = [:]
+      let mixed = calls.first { entry in
+        let own = entry.call.setup[index]
+        return first.updateValue(own, forKey: entry.call.group).map { $0 != own } ?? false
+      }
+      if let group = mixed?.call.group {
+        warnings.append(
+          "\(group.system ?? "a system") has rows of more than one \(what) in a group; choose one "
+            + "with --where \(what)=…")
+      }
+    }
+    return warnings
+  }
+}

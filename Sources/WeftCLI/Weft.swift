@@ -1,0 +1,29 @@
+import ArgumentParser
+import Glibc
+
+/// The root of the command line.
+@main
+struct WeftCommand: ParsableCommand {
+  static let version = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "weft",
+    abstract: "Predict GPU collective communication and LLM strong scaling before cluster time.",
+    version: version,
+    subcommands: [
+      SimulateCommand.self, VerifyCommand.self, PredictCommand.self, ValidateCommand.self,
+      TopologyCommand.self, ScheduleCommand.self,
+    ])
+
+  /// Runs the command line and ends with the exit code of the contract.
+  static func main() {
+    // Outputs appear by rename, so an interrupt leaves nothing half done.
+    signal(SIGINT) { _ in _exit(Failure.Status.interrupted.rawValue) }
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Failure.exit(for: error)
+    }
+  }
+}

@@ -1,0 +1,86 @@
+public import Weft
+
+/// A profile file: parameters by key, each with its source, and what they belong to.
+public struct ProfileFile: Sendable {
+  /// The parameters; usually a part of all keys, to be merged with others.
+  public let profile: Profile
+  /// What the parameters are, in one line.
+  public let title: String
+  /// The GPUs of `gpus.yaml` that the parameters belong to; empty if they hold for all.
+  public let gpus: [String]
+  /// The kinds of fabric that the parameters belong to; empty if they hold for all.
+  public let interconnects: [String]
+  /// The library that the parameters belong to, such as `nccl`; nil if they are the GPU's.
+  public let library: String?
+  /// The library's version; nil if unknown.
+  public let version: String?
+  /// The environment the data was taken in, such as variables that were set; nil if unknown.
+  public let environment: String?
+  /// When the data was taken, or the numbers looked up, as `YYYY-MM-DD`; nil if unknown.
+  public let date: String?
+
+  /// Reads a profile.
+  ///
+  /// - Throws: ``InputError``: `missing` if the file cannot be read, `badContent` for an unknown
+  ///   key, a wrong unit, or a parameter without a source.
+  public init(path: String) throws(InputError) {
+    var reader = try YAMLDocument(path: path).reader()
+    var profile = Profile(names: [try reader.string("name")])
+    title = try reader.string("title")
+    gpus = try reader.strings("gpus")
+    interconnects = try reader.strings("interconnects")
+    library = try reader.optionalString("library")
+    version = try reader.optionalString("version")
+    environment = try reader.optionalString("environment")
+    date = try reader.optionalString("date")
+    var parameters = try reader.mapping("parameters")
+    for key in Profile.Key.allCases {
+      guard let mapping = try parameters.optionalMapping(key.rawValue) else { continue }
+      profile[key] = try Self.parameter(mapping, key.dimension)
+    }
+    try parameters.finish()
+    try reader.finish()
+    self.profile = profile
+  }
+
+  /// Why these parameters do not belong to a machine, in words; nil if they do.
+  public func mismatch(with topology: Topology) -> String? {
+    let name = profile.names.joined(separator: ", ")
+    for (owners, own) in [
+      (gpus, topology.gpu.name), (interconnects, topology.network.interconnect.rawValue),
+    ] where !owners.isEmpty && !owners.contains(own) {
+      return "the profile '\(name)' belongs to \(owners.joined(separator: ", ")), not to \(own)"
+    }
+    return nil
+  }
+
+  private static func parameter(
+    _ mapping: YAMLReader, _ dimension: Profile.Dimension
+  ) throws(InputError) -> Profile.Parameter {
+    var reader = mapping
+    let value = try number(&reader, "value", dimension)
+    let standardError =
+      reader.contains("standard_error") ? try number(&reader, "standard_error", dimension) : nil
+    let source = try reader.string("source")
+    if standardError == nil { _ = reader.optionalNode("standard_error") }
+    try reader.finish()
+    return Profile.Parameter(value: value, standardError: standardError, source: source)
+  }
+
+  /// A value in the unit that ``Profile/Parameter`` keeps: seconds, bytes per second, bytes or 1.
+  private static func number(
+    _ reader: inout YAMLReader, _ key: String, _ dimension: Profile.Dimension
+  ) throws(InputError) -> Double {
+    switch dimension {
+    case .duration:
+      try reader.value(key, Limits.duration).seconds
+    case .bandwidth:
+      Double(try reader.value(key, Limits.bandwidth).bytesPerSecond)
+    case .size:
+      Double(try reader.value(key, Quantity.size).bytes)
+    case .ratio:
+      // An efficiency of zero would make a time infinite.
+      try reader.number(key, in: key == "value" ? 1e-6...1 : 0...1)
+    }
+  }
+}

@@ -1,0 +1,177 @@
+public import Weft
+
+/// A topology as its file and the flags describe it, with the origin of every number.
+public struct TopologyFile: Sendable {
+  /// One resolved value of the description.
+  public struct Entry: Hashable, Sendable {
+    /// The dotted path, as `--set` takes it.
+    public let path: String
+    /// The value as written.
+    public let value: String
+    /// Where it comes from: a citation, a flag, or `default`; empty for names and kinds.
+    public let source: String
+  }
+
+  /// The file that was read.
+  public let file: String
+  /// The machine.
+  public let topology: Topology
+  /// Every value in the order of the file.
+  public let entries: [Entry]
+
+  /// Reads a topology and applies overrides, `gpu=NAME` among them.
+  ///
+  /// - Throws: ``InputError``: `usage` for a bad override, `badContent` for a bad file, `missing`
+  ///   for one that cannot be read.
+  public init(
+    path: String, gpus: GPUFile, overrides: [Override] = []
+  ) throws(InputError) {
+    var root = try YAMLDocument(path: path).root
+    // The GPU is named first, so that its own numbers can be set afterwards.
+    root = try root.applying(overrides.filter { $0.path == "gpu" })
+    let gpuName = try Self.expandGPU(&root, gpus)
+    Self.addDefaults(&root)
+    let sourceList = root.remove("sources")
+    root = try root.applying(overrides.filter { $0.path != "gpu" })
+    if let sourceList { root.set("sources", to: sourceList) }
+
+    file = path
+    topology = try Self.topology(root, gpuName: gpuName)
+    try SourceList.check(root, path: "")
+    let sources = try SourceList.read(root, path: "")
+    _ = root.remove("sources")
+    let gpuFlag = overrides.last { $0.path == "gpu" }?.flag ?? ""
+    entries =
+      [Entry(path: "gpu", value: gpuName, source: gpuFlag)]
+      + root.leaves.map { leaf in
+        let source =
+          switch leaf.origin {
+          case .file: sources[leaf.path] ?? ""
+          case .flag(let flag): flag
+          case .fallback: "default"
+          }
+        return Entry(path: leaf.path, value: leaf.text, source: source)
+      }
+  }
+}
+
+// MARK: - Resolving
+
+extension TopologyFile {
+  /// Replaces the name under `gpu` by the data sheet, and joins the sheet's sources to the file's.
+  private static func expandGPU(
+    _ root: inout YAMLNode, _ gpus: GPUFile
+  ) throws(InputError) -> String {
+    var reader = try YAMLReader(root, path: "")
+    let name = try reader.choice("gpu", among: gpus.names)
+    guard var sheet = gpus.entry(name) else { return name }
+    if let sheetSources = sheet.remove("sources"), case .mapping(let entries) = sheetSources.content
+    {
+      var sources = root["sources"] ?? YAMLNode(.mapping([]), origin: root.origin)
+      for entry in entries { sources.set("gpu." + entry.key, to: entry.value) }
+      root.set("sources", to: sources)
+    }
+    root.set("gpu", to: sheet)
+    return name
+  }
+
+  /// Writes out what a file may leave out, so that `--set` finds it.
+  private static func addDefaults(_ root: inout YAMLNode) {
+    func fallback(_ text: String) -> YAMLNode {
+      YAMLNode(.scalar(text, quoted: false), origin: .fallback)
+    }
+    guard var network = root["network"] else { return }
+    if network["hop_latency"] == nil, network["kind"]?.text == "switch" {
+      network.set("hop_latency", to: fallback("0 us"))
+    }
+    if network["interconnect"] == nil, network["kind"]?.text == "switch" {
+      network.set("interconnect", to: fallback(Network.Interconnect.ideal.rawValue))
+    }
+    if network["max_nodes"] == nil, network["kind"]?.text == "switch" {
+      network.set("max_nodes", to: fallback("\(1 << 21)"))
+    }
+    root.set("network", to: network)
+  }
+}
+
+// MARK: - Reading
+
+extension TopologyFile {
+  private static func topology(_ root: YAMLNode, gpuName: String) throws(InputError) -> Topology {
+    var reader = try YAMLReader(root, path: "")
+    let name = try reader.string("name")
+    let title = try reader.string("title")
+    let gpu = try GPUFile.gpu(gpuName, try reader.mapping("gpu"))
+    let network = try reader.optionalMapping("network").map { mapping throws(InputError) in
+      try Self.network(mapping)
+    }
+    let node = try node(try reader.mapping("node"), isNetworked: network != nil)
+    _ = reader.optionalNode("sources")
+    try reader.finish()
+    return Topology(name: name, title: title, gpu: gpu, node: node, network: network ?? .none)
+  }
+
+  /// Reads a node; a part that nothing can cross is left out rather than made up.
+  private static func node(
+    _ mapping: YAMLReader, isNetworked: Bool
+  ) throws(InputError) -> Node {
+    var reader = mapping
+    let gpus = try reader.integer("gpus", in: 1...Limits.perNode)
+    let cpu = try reader.choice("cpu", of: Node.CPU.self)
+    var scaleUp = Node.ScaleUp.none
+    if gpus > 1 || reader.contains("scale_up") {
+      var links = try reader.mapping("scale_up")
+      scaleUp = Node.ScaleUp(
+        kind: try links.choice("kind", of: Node.ScaleUp.Kind.self),
+        bandwidth: try links.value("bandwidth", Limits.bandwidth),
+        latency: try links.value("latency", Limits.duration))
+      try links.finish()
+    }
+    var nics = 0
+    var nicPath = Node.NICPath.unlimited
+    if isNetworked {
+      nics = try reader.integer("nics", in: 1...Limits.perNode)
+      if var path = try reader.optionalMapping("nic_path") {
+        nicPath = Node.NICPath(
+          kind: try path.choice("kind", of: Node.NICPath.Kind.self),
+          bandwidth: try path.value("bandwidth", Limits.bandwidth),
+          gpusPerSwitch: try path.optionalInteger("gpus_per_switch", in: 1...gpus) ?? 1)
+        try path.finish()
+      }
+    }
+    try reader.finish()
+    return Node(gpus: gpus, nics: nics, scaleUp: scaleUp, nicPath: nicPath, cpu: cpu)
+  }
+
+  private static func network(_ mapping: YAMLReader) throws(InputError) -> Network {
+    var reader = mapping
+    let nodes = 1...Limits.nodes
+    let kind: Network.Kind
+    switch try reader.choice("kind", among: ["switch", "fat-tree", "rail", "dragonfly"]) {
+    case "fat-tree":
+      kind = .fatTree(nodesPerLeaf: try reader.integer("nodes_per_leaf", in: nodes))
+    case "rail":
+      kind = .rail(nodesPerLeaf: try reader.integer("nodes_per_leaf", in: nodes))
+    case "dragonfly":
+      let perSwitch = try reader.integer("nodes_per_switch", in: nodes)
+      let perGroup = try reader.integer("nodes_per_group", in: nodes)
+      guard perGroup % perSwitch == 0 else {
+        throw reader.error(
+          at: "nodes_per_group", "\(perGroup) is no multiple of nodes_per_switch, \(perSwitch)",
+          fix: "write a multiple of \(perSwitch)")
+      }
+      kind = .dragonfly(nodesPerSwitch: perSwitch, nodesPerGroup: perGroup)
+    default:
+      kind = .switch
+    }
+    let network = Network(
+      kind: kind,
+      interconnect: try reader.choice("interconnect", of: Network.Interconnect.self),
+      bandwidth: try reader.value("bandwidth", Limits.bandwidth),
+      latency: try reader.value("latency", Limits.duration),
+      hopLatency: try reader.value("hop_latency", Limits.duration),
+      maxNodes: try reader.integer("max_nodes", in: nodes))
+    try reader.finish()
+    return network
+  }
+}

@@ -1,0 +1,107 @@
+import Weft
+
+extension MeasurementFile {
+  /// Reads a measurement CSV.
+  mutating func readCSV(_ text: String) throws(InputError) {
+    let table = try CSVTable(text: text, file: file)
+    columns = table.header.filter { !$0.isEmpty }
+    for needed in ["size_bytes", "time_us"] where !columns.contains(needed) {
+      let near = Suggestion.closest(to: needed, among: columns)
+      throw InputError(
+        .badContent, place: "\(file):1", problem: "the header lacks the column '\(needed)'",
+        fix: (near.map { "is it '\($0)'? " } ?? "") + "sizes are bytes in size_bytes, times "
+          + "microseconds in time_us; all columns are " + Measurement.columns.joined(separator: ",")
+      )
+    }
+    for row in table.rows {
+      guard row.cells.count == table.header.count else {
+        unusable.append(
+          UnusableRow(
+            file: file, line: row.line,
+            reason: "the row has \(row.cells.count) cells, the header \(table.header.count)"))
+        continue
+      }
+      var cells: [String: String] = [:]
+      for (name, cell) in zip(table.header, row.cells) where !name.isEmpty {
+        let text = cell.trimmed
+        if !text.isEmpty { cells[name] = text }
+      }
+      try add(CSVRow(file: file, line: row.line, cells: cells))
+    }
+  }
+
+  private mutating func add(_ row: CSVRow) throws(InputError) {
+    guard let bytes = try row.whole("size_bytes", from: 0),
+      let time = try row.time("time_us")
+    else {
+      let blank = row.cells["size_bytes"] == nil ? "size_bytes" : "time_us"
+      unusable.append(UnusableRow(file: file, line: row.line, reason: "\(blank) is blank"))
+      return
+    }
+    guard bytes > 0 else {
+      unusable.append(UnusableRow(file: file, line: row.line, reason: "the message is empty"))
+      return
+    }
+    var measurement = Measurement(
+      file: file, line: row.line, bytes: bytes, microseconds: time, cells: row.cells)
+    measurement.gpusPerNode = try row.whole("gpus_per_node", from: 1)
+    measurement.nodes = try row.whole("nodes", from: 1)
+    measurement.ranks = try row.whole("ranks", from: 1)
+    measurement.inPlace = try row.flag("inplace")
+    measurement.blocks = try row.whole("num_blocks", from: 1)
+    measurement.chunk = try row.whole("chunk_parameter", from: 1)
+    if let problem = Self.implausible(
+      microseconds: time, bytes: bytes, ranks: measurement.ranks)
+    {
+      throw row.error(problem, fix: "write time_us in microseconds and size_bytes in bytes")
+    }
+    measurements.append(measurement)
+  }
+}
+
+/// The cells of one row, read as numbers.
+private struct CSVRow {
+  let file: String
+  let line: Int
+  let cells: [String: String]
+
+  func error(_ problem: String, fix: String) -> InputError {
+    InputError(.badContent, place: "\(file):\(line)", problem: problem, fix: fix)
+  }
+
+  /// A whole number, which may be written as `4.0`; nil if the cell is blank.
+  func whole(_ column: String, from least: Int) throws(InputError) -> Int? {
+    guard let text = cells[column] else { return nil }
+    guard let number = Double(text), let whole = Int(exactly: number) else {
+      throw error(
+        "\(column) '\(text)' is not a whole number", fix: "write it like 4096, or leave it blank")
+    }
+    guard whole >= least && whole < 1 << 53 else {
+      throw error(
+        "\(column) '\(text)' is out of range", fix: "write \(least) or more, or leave it blank")
+    }
+    return whole
+  }
+
+  /// A time above zero; nil if the cell is blank.
+  func time(_ column: String) throws(InputError) -> Double? {
+    guard let text = cells[column] else { return nil }
+    guard let time = Double(text), time > 0, time.isFinite else {
+      throw error(
+        "\(column) '\(text)' is not a time above zero",
+        fix: "write microseconds like 12.5, or leave the cell blank")
+    }
+    return time
+  }
+
+  /// A yes or no; nil if the cell is blank.
+  func flag(_ column: String) throws(InputError) -> Bool? {
+    guard let text = cells[column] else { return nil }
+    switch text.lowercased() {
+    case "1", "1.0", "true", "yes": return true
+    case "0", "0.0", "false", "no": return false
+    default:
+      throw error("\(column) '\(text)' is neither 0 nor 1", fix: "write 0 or 1, or leave it blank")
+    }
+  }
+}

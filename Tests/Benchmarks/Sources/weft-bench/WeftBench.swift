@@ -1,0 +1,30 @@
+import Glibc
+
+/// Measures the event queue and whole simulations, or checks their cost.
+@main
+enum WeftBench {
+  static func main() throws {
+    switch CommandLine.arguments.dropFirst() {
+    case []:
+      QueueBenchmark.run()
+      print()
+      try SimulationBenchmark.run()
+    case ["queue"]: QueueBenchmark.run()
+    case ["simulation"]: try SimulationBenchmark.run()
+    case ["--gate"]: exit(try Gate.run() ? 0 : 1)
+    default:
+      print("usage: weft-bench [queue | simulation | --gate]")
+      exit(64)
+    }
+  }
+}
+
+/// A number with so many decimals.
+func decimals(_ value: Double, _ places: Int) -> String {
+  var scale = 1
+  for _ in 0..<places { scale *= 10 }
+  let (whole, fraction) = Int((value * Double(scale)).rounded())
+    .quotientAndRemainder(dividingBy: scale)
+  let digits = String(fraction)
+  return "\(whole).\(String(repeating: "0", count: places - digits.count))\(digits)"
+}

@@ -1,0 +1,145 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct SimulateCommandTests {
+  private func weft(_ arguments: String) throws -> WeftProcess {
+    try WeftProcess(arguments.split(separator: " ").map(String.init))
+  }
+
+  private func results(_ arguments: String) throws -> [[String: Any]] {
+    let outcome = try weft(arguments + " --format json")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let root = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    return try #require((root as? [String: Any])?["results"] as? [[String: Any]])
+  }
+
+  @Test(arguments: [
+    ("--topology perlmuter", 66, "perlmuter", "perlmutter"),
+    ("--topology flat --nodes 0", 64, "--nodes 0", "in that range"),
+    ("--topology flat --nodes -1", 64, "--nodes -1", "in that range"),
+    ("--topology h200-pair --nodes 2", 64, "--nodes 2", "no network"),
+    ("--topology flat --gpus-per-node 9", 64, "--gpus-per-node 9", "--set node.gpus"),
+    ("--topology flat --size 10TB", 64, "10TB does not fit into a GPU", "smaller"),
+    ("--topology flat --size 0", 64, "--size 0 is not a message", "at least one byte"),
+    ("--topology flat --size -8", 64, "'-8' is not a message size", "write it like"),
+    ("--topology flat --size 4Q", 64, "unknown unit 'Q'", "written like '512K'"),
+    ("--topology flat -b 1M -e 1K", 64, "--min-bytes 1M is larger", "-b"),
+    ("--topology flat -f 1", 64, "--step-factor 1", "2 or more"),
+    ("--topology flat --algorithm rnig", 64, "unknown algorithm 'rnig'", "did you mean 'ring'?"),
+    ("--topology flat --algorithm nccl:ring/xx", 64, "nccl:ring/xx", "use one of"),
+    ("--topology flat --algorithm ring,", 64, "unknown algorithm ''", "use one of"),
+    ("--topology flat --protocol fast", 64, "unknown protocol 'fast'", "ideal"),
+    ("--topology flat --algorithm nvrar --protocol ll", 64, "does not apply", "leave"),
+    ("--topology flat --network fluid", 64, "unknown network model 'fluid'", "flow"),
+    ("--topology flat --launch later", 64, "neither graph nor eager", "--help"),
+    ("--topology flat -d int4", 64, "unknown datatype 'int4'", "int8"),
+    ("--topology flat --nccl-version 2.17", 64, "NCCL 2.18 to 2.30", "leave"),
+    ("--topology flat --nccl-version 2.31", 64, "NCCL 2.18 to 2.30", "2.23.4"),
+    ("--topology flat --nccl-version new", 64, "--nccl-version new", "leave"),
+    ("--topology flat --trials 0", 64, "--trials 0", "1 or more"),
+    ("--topology flat --set network.latency=2", 64, "has no unit", "2 us"),
+    ("--topology flat --profile nowhere.yaml", 66, "nowhere.yaml", "path"),
+    ("--topology flat --nodes 100003 --algorithm ring --size 1M", 64, "operations", "fewer nodes"),
+    (
+      "--topology perlmutter --nodes 2 --algorithm nccl:ring/ll128 --size 1M", 64,
+      "does not use LL128", "host bridge"
+    ),
+  ])
+  func `wrong input is one line, a fix and its exit code`(
+    arguments: String, status: Int32, problem: String, fix: String
+  ) throws {
+    let outcome = try weft("simulate all-reduce " + arguments)
+    #expect(outcome.status == status)
+    #expect(outcome.output.isEmpty)
+    let lines = outcome.errors.split(separator: "\n")
+    #expect(lines.count == 2)
+    #expect(lines.first?.hasPrefix("weft: error: ") == true && lines[0].contains(problem))
+    #expect(lines.last?.hasPrefix("  fix: ") == true && lines[1].contains(fix), "\(lines)")
+  }
+
+  @Test func `unknown collectives are refused`() throws {
+    let unknown = try weft("simulate all-redcue --topology flat")
+    #expect(unknown.status == 64 && unknown.errors.contains("did you mean 'all-reduce'?"))
+  }
+
+  @Test func `a row has what the contract names`() throws {
+    let row = try #require(
+      try results("simulate all-reduce --topology perlmutter --nodes 2 --size 64K").first)
+    let names = [
+      "collective", "requested", "algorithm", "protocol", "channels", "network", "launch",
+      "datatype", "nodes", "ranks", "size_bytes", "time_us", "low_us", "high_us", "algbw_GBps",
+      "busbw_GBps", "messages", "wire_bytes", "events", "breakdown_us", "bottleneck",
+    ]
+    #expect(Set(row.keys) == Set(names))
+    let breakdown = try #require(row["breakdown_us"] as? [String: Double])
+    #expect(
+      Set(breakdown.keys) == [
+        "launch", "latency", "serialization", "queueing", "reduction", "synchronization",
+      ])
+    let time = try #require(row["time_us"] as? Double)
+    #expect(abs(breakdown.values.reduce(0, +) - time) < 1e-5)
+    #expect(row["requested"] as? String == "nccl" && row["algorithm"] as? String == "nccl:tree")
+    #expect(row["low_us"] is NSNull)
+  }
+
+  @Test func `the version of NCCL reaches its tuner, and NVLS is shown`() throws {
+    func table(_ arguments: String) throws -> [String: Double] {
+      let row = try #require(
+        try results("simulate all-reduce --size 1M --explain " + arguments).first)
+      let explanation = try #require(row["explanation"] as? [String: Any])
+      return try #require(explanation["nccl_tuner_us"] as? [String: Double])
+    }
+    let old = try table("--topology perlmutter --nodes 2 --nccl-version 2.21.5")
+    let new = try table("--topology perlmutter --nodes 2 --nccl-version 2.30.7")
+    #expect(abs(try #require(old["ring/ll"]) - 119.0) < 0.051)
+    #expect(abs(try #require(new["tree/simple"]) - 104.83) < 0.01)
+    #expect(try table("--topology dgx-h100 --nodes 1")["nvls/simple"] != nil)
+    #expect(try table("--topology dgx-h100 --nodes 2")["nvls-tree/simple"] != nil)
+  }
+
+  @Test func `a pick of NCCL's that cannot run is said`() throws {
+    let arguments = "simulate all-reduce --topology dgx-h100 --nodes 1 --size 1K --size 64M"
+    let outcome = try weft(arguments)
+    #expect(outcome.status == 0)
+    #expect(outcome.errors.contains("NCCL picks nvls for 67108864 bytes, which Weft cannot run"))
+    #expect(outcome.output.contains("nccl:ring"))
+    #expect(try weft(arguments + " --algorithm nccl:ring").errors.isEmpty)
+  }
+
+  @Test func `sizes, algorithms and networks multiply to rows`() throws {
+    let rows = try results(
+      "simulate all-reduce --topology flat --nodes 4 --algorithm ring,all-pairs "
+        + "-b 1K -e 16K -f 4 --network event,flow")
+    #expect(rows.count == 2 * 3 * 2)
+  }
+
+  @Test func `tuning NVRAR is never worse than its standard parameters`() throws {
+    let machine = "simulate all-reduce --topology perlmutter --nodes 4 --algorithm nvrar --size 1M"
+    let standard = try #require(try results(machine).first?["time_us"] as? Double)
+    let tuned = try #require(try results(machine + " --tune").first)
+    #expect(try #require(tuned["time_us"] as? Double) <= standard)
+    #expect((tuned["nvrar"] as? [String: Int])?["blocks"] != nil)
+  }
+
+  @Test func `inputs without effect are warned about, unless quiet`() throws {
+    let arguments =
+      "simulate all-reduce --topology flat --nodes 2 --algorithm ring --size 7 --trials 3 --tune"
+    let outcome = try weft(arguments)
+    #expect(outcome.status == 0)
+    #expect(outcome.errors.split(separator: "\n").count == 3, "\(outcome.errors)")
+    #expect(try weft(arguments + " --quiet").errors.isEmpty)
+  }
+
+  @Test func `an output that cannot be written is 74, and no half file stays`() throws {
+    let folder = try TemporaryFolder()
+    let arguments = "simulate all-reduce --topology flat --nodes 2 --algorithm ring --size 1K"
+    let outcome = try weft(arguments + " -o \(folder.path)/none/out.json")
+    #expect(outcome.status == 74)
+    #expect(outcome.errors.contains("cannot write"))
+    let good = try weft(arguments + " --format csv -o \(folder.path)/out.csv")
+    #expect(good.status == 0 && good.output.isEmpty)
+    let text = try String(contentsOfFile: "\(folder.path)/out.csv", encoding: .utf8)
+    #expect(text.hasPrefix("collective,requested,algorithm,"))
+  }
+}

@@ -1,0 +1,87 @@
+import TestSupport
+import Testing
+import Weft
+import WeftFiles
+
+@Suite struct ModelFileTests {
+  private let data = DataDirectory(path: repositoryRoot)
+
+  @Test(arguments: [
+    ("llama-3.1-8b", 8_030_261_248), ("llama-3.1-70b", 70_553_706_496),
+    ("llama-3.1-405b", 405_853_388_800),
+  ])
+  func `a shipped model has the published size`(name: String, parameters: Int) throws {
+    let file = try data.model(name)
+    #expect(file.model.name == name && file.notes.isEmpty)
+    #expect(file.model.parameters == parameters)
+    #expect(file.model.type == .bf16 && file.model.maxPositions == 131072)
+  }
+
+  private func read(_ json: String) throws -> ModelFile {
+    let folder = try TemporaryFolder()
+    return try ModelFile(path: try folder.write(json, to: "my-model.json"))
+  }
+
+  private func refusal(_ json: String) -> InputError? {
+    #expect(throws: InputError.self) { try read(json) }
+  }
+
+  /// The keys that every model has, after some of its own.
+  private func config(_ own: String) -> String {
+    """
+    {
+      \(own)
+      "num_hidden_layers": 28, "num_attention_heads": 28, "hidden_size": 3584,
+      "intermediate_size": 18944, "vocab_size": 152064
+    }
+    """
+  }
+
+  @Test func `families differ in biases, head norms and defaults`() throws {
+    let qwen2 = try read(config(#""model_type": "qwen2", "num_key_value_heads": 4,"#)).model
+    #expect(qwen2.name == "my-model")
+    #expect(qwen2.parameters == 7_615_616_512)
+    let qwen3 = try read(config(#""model_type": "qwen3", "head_dim": 64,"#)).model
+    #expect(qwen3.extras == .headNorms && qwen3.headDimension == 64)
+    let mistral = try read(
+      config(#""model_type": "mistral", "sliding_window": 4096, "dtype": "float16","#))
+    #expect(mistral.model.extras == [] && mistral.model.keyValueHeads == 28)
+    #expect(mistral.model.type == .fp16)
+    #expect(mistral.notes.count == 1 && mistral.notes[0].contains("not the window of 4096"))
+    #expect(try read(config(#""sliding_window": null,"#)).notes.isEmpty)
+    #expect(try read(config(#""num_experts": 0,"#)).model.layers == 28)
+  }
+
+  @Test func `a missing size names file, line and key`() {
+    let error = refusal("{\n  \"model_type\": \"llama\", \"num_attention_heads\": 2\n}")
+    #expect(error?.kind == .badContent)
+    #expect(error?.place?.hasSuffix("my-model.json:1") == true)
+    #expect(error?.problem == "the file lacks the key 'hidden_size'")
+  }
+
+  @Test(arguments: [
+    (#""num_local_experts": 8,"#, "a mixture of experts"),
+    (#""n_routed_experts": 256,"#, "a mixture of experts"),
+    (#""kv_lora_rank": 512,"#, "latent attention"),
+    (#""model_type": "gpt_neox","#, "has no gate"),
+    (#""is_encoder_decoder": true,"#, "an encoder"),
+    (#""torch_dtype": "float4","#, "no type of weights"),
+    (#""head_dim": 1.5,"#, "not a whole number"),
+    (#""num_key_value_heads": 3,"#, "28 query heads for 3 key-value heads"),
+  ])
+  func `what would be predicted wrongly is refused in its line`(own: String, problem: String) {
+    let error = refusal(config(own))
+    #expect(error?.kind == .badContent)
+    #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "")")
+    let line = own.contains("key_value") ? 3 : 2
+    #expect(error?.place?.hasSuffix(":\(line)") == true, "\(error?.place ?? "")")
+  }
+
+  @Test func `an unknown name suggests the nearest`() {
+    let error = #expect(throws: InputError.self) { try data.model("llama-3.1-8") }
+    #expect(error?.kind == .missing)
+    #expect(error?.fix?.hasPrefix("did you mean 'llama-3.1-8b'?") == true)
+    let path = #expect(throws: InputError.self) { try data.model("no/config.json") }
+    #expect(path?.kind == .missing)
+  }
+}

@@ -1,0 +1,159 @@
+import TestSupport
+import Testing
+
+@testable import Weft
+
+/// Laws that every simulated time obeys.
+@Suite struct SimulationTests {
+  static let machines: [(name: String, topology: Topology)] = [
+    ("one GPU", Machine.flat()),
+    ("switch", Machine.flat(gpus: 4)),
+    ("switch, four NICs", Machine.flat(gpus: 4, nics: 4)),
+    ("mesh, four NICs", Machine.flat(gpus: 4, nics: 4, kind: .mesh)),
+    ("mesh, two GPUs a NIC", Machine.flat(gpus: 4, nics: 2, kind: .mesh)),
+  ]
+
+  static let names = [
+    "ring", "tree", "recursive-doubling", "halving-doubling", "binomial-tree", "all-pairs",
+    "nvrar", "nccl:ring/ll", "nccl:ring/simple", "nccl:tree/ll", "nccl:tree/simple",
+  ]
+
+  private func plan(
+    _ name: String, bytes: Int, on fabric: Fabric, launch: StepLaunch = .graph
+  ) throws -> Plan {
+    let call = CollectiveCall(bytes: bytes, type: .bf16, inPlace: true, launch: launch)
+    let algorithm = try #require(AlgorithmName(name))
+    return try Planner(fabric: fabric, profile: .test).plan(algorithm, for: call)
+  }
+
+  @Test(arguments: names, machines.indices)
+  func `one node stands for all to the picosecond`(name: String, machine: Int) throws {
+    for nodes in [2, 3, 4, 8] {
+      let fabric = try Fabric(Self.machines[machine].topology, nodes: nodes)
+      for bytes in [2 * 3840, 1 << 17] {
+        let plan = try plan(name, bytes: bytes, on: fabric)
+        for network in Plan.Network.allCases {
+          for isolated in [true, false] {
+            let folded = try plan.simulate(on: fabric, network: network, isolated: isolated)
+            let full = try plan.simulate(
+              on: fabric, network: network, isolated: isolated, foldAllowed: false)
+            let what = "\(name), \(nodes) nodes, \(bytes) bytes, \(network), \(isolated)"
+            #expect(folded.time == full.time, "\(what)")
+            #expect(folded.messages == full.messages, "\(what)")
+            #expect(folded.wireBytes == full.wireBytes, "\(what)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: names)
+  func `the breakdown sums to the time`(name: String) throws {
+    for (_, topology) in Self.machines {
+      let fabric = try Fabric(topology, nodes: 4)
+      for isolated in [true, false] {
+        let result = try plan(name, bytes: 1 << 18, on: fabric)
+          .simulate(on: fabric, network: .flow, isolated: isolated)
+        #expect(result.breakdown.total == result.time)
+      }
+    }
+  }
+
+  @Test(arguments: names, Plan.Network.allCases)
+  func `time grows with the size and shrinks with bandwidth`(name: String, network: Plan.Network)
+    throws
+  {
+    var last = SimDuration.zero
+    for shift in [10, 13, 16, 19, 22] {
+      let slow = try Fabric(Machine.flat(gpus: 4, nics: 2, network: 12.5), nodes: 4)
+      let fast = try Fabric(Machine.flat(gpus: 4, nics: 2, network: 25), nodes: 4)
+      // NCCL's choice of channels may change with the size, so it is held to what it forces.
+      let slowTime = try plan(name, bytes: 1 << shift, on: slow)
+        .simulate(on: slow, network: network, isolated: true).time
+      let fastTime = try plan(name, bytes: 1 << shift, on: fast)
+        .simulate(on: fast, network: network, isolated: true).time
+      #expect(fastTime <= slowTime)
+      if !name.hasPrefix("nccl") {
+        #expect(slowTime >= last)
+        last = slowTime
+      }
+    }
+  }
+
+  @Test(arguments: names)
+  func `the period of back-to-back calls has settled`(name: String) throws {
+    let fabric = try Fabric(Machine.flat(gpus: 4, nics: 4, kind: .mesh), nodes: 4)
+    let plan = try plan(name, bytes: 1 << 18, on: fabric)
+    let usual = try plan.period(calls: Plan.steadyCalls, on: fabric)
+    let longer = try plan.period(calls: 3 * Plan.steadyCalls, on: fabric)
+    #expect(abs(usual.seconds / longer.seconds - 1) < 0.001, "\(usual) \(longer)")
+  }
+
+  @Test(arguments: names)
+  func `eager launches cost more than a graph`(name: String) throws {
+    let fabric = try Fabric(Machine.flat(gpus: 4), nodes: 2)
+    for isolated in [true, false] {
+      let graph = try plan(name, bytes: 1 << 15, on: fabric)
+        .simulate(on: fabric, network: .flow, isolated: isolated)
+      let eager = try plan(name, bytes: 1 << 15, on: fabric, launch: .eager)
+        .simulate(on: fabric, network: .flow, isolated: isolated)
+      let isPlain = graph.breakdown.launch == .zero
+      // Back to back, a launch can hide behind another rank's proxy.
+      #expect(
+        isPlain
+          ? graph.time == eager.time
+          : isolated ? graph.time < eager.time : graph.time <= eager.time)
+    }
+  }
+
+  @Test func `NVRAR launches six kernels and NCCL one`() throws {
+    let fabric = try Fabric(Machine.flat(gpus: 4), nodes: 2)
+    let nvrar = try plan("nvrar", bytes: 1 << 15, on: fabric, launch: .eager)
+      .simulate(on: fabric, network: .flow, isolated: true)
+    // The exchange runs on a stream of its own: two more events to wait for.
+    #expect(nvrar.breakdown.launch == (6 + 2) * Profile.test.duration(.launchEager))
+  }
+
+  @Test func `NVRAR sends the whole shard twice over in every step`() throws {
+    let bytes = 1 << 20
+    let fabric = try Fabric(Machine.flat(gpus: 4), nodes: 8)
+    let result = try plan("nvrar", bytes: bytes, on: fabric)
+      .simulate(on: fabric, network: .flow, isolated: true)
+    // Per rank: three in-node puts of a shard each way, three steps of a doubled shard, three
+    // ready signals and three confirmations of 8 bytes.
+    let shard = bytes / 4
+    #expect(result.wireBytes == 32 * (2 * 3 * shard + 3 * 2 * shard + 6 * 8))
+  }
+
+  @Test func `a deadlock is told by rank and step and never hangs`() throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 3)
+    #expect {
+      try Simulation<Stuck, EventNetwork>(
+        Stuck(), on: fabric, costs: .ideal(elementBytes: 2, kernels: 1), calls: 1,
+        foldAllowed: false
+      ).run()
+    } throws: { error in
+      "\(error)".contains("rank 1 lane 0 at step 1 waits for a message from rank 0 lane 0")
+    }
+  }
+}
+
+/// Every rank waits for its neighbour.
+private struct Stuck: Schedule {
+  static let name = "stuck"
+  let layout = Layout(nodes: 3, ranksPerNode: 1)
+  let lanes = 1
+  let elements = 1
+  let buffers = Buffer.caller(elements: 1, inPlace: true)
+  let kernels = [Kernel("stuck")]
+  let symmetry = Symmetry.none
+
+  struct Cursor: OperationCursor {
+    let rank: Int
+    mutating func next() -> Operation? {
+      .receive(Location(buffer: 0, offset: 0), 1, from: Port(peer: (rank + 2) % 3))
+    }
+  }
+
+  func cursor(rank: Int, lane: Int, call: Int) -> Cursor { Cursor(rank: rank) }
+}

@@ -1,0 +1,70 @@
+@testable import Weft
+
+/// Every builder by name, with small parameters that bring all of its code to work.
+enum BuilderCase: String, CaseIterable, Sendable {
+  case ring, slicedRing, tree, balancedTree, recursiveDoubling, halvingDoubling, binomialTree,
+    allPairs, nvrar
+  case hierarchicalPuts, hierarchicalRing, oneShot, twoShot, packetAllPairs
+  case chainBroadcast, chainReduce, treeBroadcast, treeReduce
+  case doublingGather, halvingScatter, directGather, directScatter, directAllToAll
+
+  func schedule(_ layout: Layout, elements: Int, inPlace: Bool, lanes: Int = 2) -> any Schedule {
+    switch self {
+    case .ring:
+      Ring(layout: layout, elements: elements, channels: lanes, inPlace: inPlace)
+    case .slicedRing:
+      Ring(
+        layout: layout, elements: elements, channels: lanes, chunkElements: 8, slices: 2,
+        inPlace: inPlace)
+    case .balancedTree:
+      Tree(
+        layout: layout, elements: elements, channels: 3, secondTreeFrom: 1, attachment: .balanced,
+        chunkElements: 30, inPlace: inPlace)
+    case .tree:
+      Tree(layout: layout, elements: elements, channels: 2, chunkElements: 40, inPlace: inPlace)
+    case .recursiveDoubling:
+      RecursiveDoubling(layout: layout, elements: elements, inPlace: inPlace)
+    case .halvingDoubling:
+      HalvingDoubling(layout: layout, elements: elements, inPlace: inPlace)
+    case .binomialTree:
+      BinomialTree(layout: layout, elements: elements, inPlace: inPlace)
+    case .allPairs:
+      AllPairs(layout: layout, elements: elements, inPlace: inPlace)
+    case .nvrar:
+      NVRAR(
+        layout: layout, elements: elements, blocks: lanes, chunkElements: 16, inPlace: inPlace)
+    case .hierarchicalPuts:
+      Hierarchical(layout: layout, elements: elements, inNode: .puts, inPlace: inPlace)
+    case .hierarchicalRing:
+      Hierarchical(layout: layout, elements: elements, inNode: .ring, inPlace: inPlace)
+    case .oneShot:
+      OneShotAllReduce(layout: layout, elements: elements, inPlace: inPlace)
+    case .twoShot:
+      TwoShotAllReduce(layout: layout, elements: elements, inPlace: inPlace)
+    case .packetAllPairs:
+      PacketAllPairs(layout: layout, elements: elements, inPlace: inPlace)
+    case .chainBroadcast, .chainReduce:
+      RootedChain(
+        self == .chainBroadcast ? .broadcast : .reduce, layout: layout, elements: elements,
+        chunkElements: 40, inPlace: inPlace)
+    case .treeBroadcast, .treeReduce:
+      RootedTree(
+        self == .treeBroadcast ? .broadcast : .reduce, layout: layout, elements: elements,
+        inPlace: inPlace)
+    case .doublingGather: parted(.allGather, layout, elements, inPlace, isDirect: false)
+    case .halvingScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: false)
+    case .directGather: parted(.allGather, layout, elements, inPlace, isDirect: true)
+    case .directScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: true)
+    case .directAllToAll: parted(.allToAll, layout, elements, inPlace, isDirect: true)
+    }
+  }
+
+  private func parted(
+    _ collective: Collective, _ layout: Layout, _ elements: Int, _ inPlace: Bool, isDirect: Bool
+  ) -> any Schedule {
+    let whole = collective.wholeElements(elements, ranks: layout.ranks)
+    return isDirect
+      ? DirectExchange(collective, layout: layout, elements: whole, inPlace: inPlace)
+      : PartDoubling(collective, layout: layout, elements: whole, inPlace: inPlace)
+  }
+}

@@ -1,0 +1,112 @@
+import Testing
+
+@testable import Weft
+
+struct PlanTests {
+  private func plans(
+    _ text: String, gpus: Int, nodeGPUs: Int = 4, model: ModelConfiguration? = nil
+  ) throws -> [String] {
+    let machine = try GPUAllocation(gpus: gpus, of: a100Nodes(gpus: nodeGPUs))
+    return try PlanPattern(text).plans(for: try model ?? Llama.middle(), on: machine)
+      .map(\.description)
+  }
+
+  private func refusal(
+    _ text: String, gpus: Int, nodeGPUs: Int = 4, model: ModelConfiguration? = nil
+  ) -> String? {
+    let error = #expect(throws: WorkloadError.self) {
+      try plans(text, gpus: gpus, nodeGPUs: nodeGPUs, model: model)
+    }
+    return error?.description
+  }
+
+  @Test(arguments: [
+    ("tp", 16, "tp16"), ("tp8", 8, "tp8"), ("tp4xpp4", 16, "tp4xpp4"), ("tp4xpp", 32, "tp4xpp8"),
+    ("tp4xpp", 4, "tp4"), ("tp4xdp2", 8, "tp4xdp2"), ("tp8xpp2xdp2", 32, "tp8xpp2xdp2"),
+    ("pp", 4, "tp1xpp4"), ("dp2xtp", 8, "tp4xdp2"), ("tp2", 2, "tp2"),
+  ])
+  func `a plan resolves against the number of GPUs`(text: String, gpus: Int, plan: String) throws {
+    #expect(try plans(text, gpus: gpus) == [plan])
+  }
+
+  @Test func `auto is every legal plan of one replica`() throws {
+    #expect(try plans("auto", gpus: 16) == ["tp16", "tp8xpp2", "tp4xpp4", "tp2xpp8", "tp1xpp16"])
+    // 128 GPUs of 80 layers: no tensor degree of one, and 64 heads leave out 128.
+    #expect(
+      try plans("auto", gpus: 128) == [
+        "tp64xpp2", "tp32xpp4", "tp16xpp8", "tp8xpp16", "tp4xpp32", "tp2xpp64",
+      ])
+  }
+
+  @Test(arguments: [
+    ("", "is not a plan"), ("tp4x", "is not a plan"), ("tp-4", "is not a plan"),
+    ("xp4", "is not a plan"), ("tp4pp4", "is not a plan"), ("tp4xtp2", "gives tp twice"),
+    ("tpxpp", "leaves two degrees open"), ("tp0", "give a degree from"),
+    ("tp99999999999999999999", "give a degree from"), ("tp8xep8", "dense models have none"),
+  ])
+  func `a text that is no plan is refused`(text: String, reason: String) {
+    let error = #expect(throws: WorkloadError.self) { try PlanPattern(text) }
+    #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
+  }
+
+  @Test func `an illegal plan comes with its reason and the nearest legal one`() throws {
+    #expect(
+      refusal("tp8", gpus: 16) == "tp8 takes 8 GPUs, not 16; nearest legal plan: tp8xpp2")
+    #expect(
+      refusal("tp", gpus: 128)
+        == "the 64 query heads do not divide over tp128; nearest legal plan: tp64xpp2")
+    #expect(
+      refusal("tp3xpp", gpus: 16)
+        == "16 GPUs do not divide by the 3 that tp3xpp fixes; nearest legal plan: tp4xpp4")
+  }
+
+  @Test func `a tensor group divides a node or fills whole nodes`() throws {
+    #expect(
+      refusal("tp4xpp", gpus: 12, nodeGPUs: 6)?.hasPrefix(
+        "tp4 neither divides a node of 6 GPUs nor fills whole nodes; nearest legal plan:") == true)
+    #expect(try plans("tp2xpp", gpus: 12, nodeGPUs: 6) == ["tp2xpp6"])
+  }
+
+  @Test func `heads, widths and layers have to share out`() throws {
+    let odd = try ModelConfiguration(
+      name: "odd", hiddenSize: 96, layers: 2, heads: 24, keyValueHeads: 6, headDimension: 4,
+      intermediateSize: 100, vocabulary: 10, tiedEmbeddings: false, maxPositions: 10)
+    #expect(refusal("tp", gpus: 4, model: odd)?.contains("6 key-value heads neither") == true)
+    #expect(ParallelPlan(tensor: 3).problem(with: odd)?.contains("MLP's width 100") == true)
+    #expect(refusal("pp", gpus: 4, model: odd)?.hasPrefix("2 layers cannot fill pp4") == true)
+    #expect(ParallelPlan(tensor: 2, pipeline: 2).problem(with: odd) == nil)
+  }
+
+  @Test func `GPUs are part of one node or whole nodes`() throws {
+    let part = try GPUAllocation(gpus: 3, of: a100Nodes())
+    #expect(part.nodes == 1 && part.gpusPerNode == 3)
+    let error = #expect(throws: WorkloadError.self) { try GPUAllocation(gpus: 6, of: a100Nodes()) }
+    #expect(
+      error?.description == "6 GPUs are no whole number of a100x4's nodes of 4; use 4 or 8")
+    #expect(throws: WorkloadError.self) { try GPUAllocation(gpus: 0, of: a100Nodes()) }
+    let many = #expect(throws: WorkloadError.self) {
+      try GPUAllocation(gpus: 1024, of: a100Nodes())
+    }
+    #expect(
+      many?.description
+        == "1024 GPUs are 256 nodes, but a100x4 has 64; ask for at most 256 GPUs")
+  }
+
+  @Test func `groups lie on nodes as ranks are numbered`() throws {
+    let machine = try GPUAllocation(gpus: 16, of: a100Nodes())
+    #expect(
+      machine.tensorLayout(of: ParallelPlan(tensor: 16)) == Layout(nodes: 4, ranksPerNode: 4))
+    let pairs = ParallelPlan(tensor: 2, pipeline: 8)
+    #expect(machine.tensorLayout(of: pairs) == Layout(nodes: 1, ranksPerNode: 2))
+    #expect(
+      machine.stageCrossings(of: pairs) == [false, true, false, true, false, true, false])
+  }
+
+  @Test func `families join plans of one shape`() throws {
+    let auto = try PlanPattern("auto")
+    #expect(auto.family(of: ParallelPlan(tensor: 16)) == "tp")
+    #expect(auto.family(of: ParallelPlan(tensor: 4, pipeline: 4)) == "tp4xpp")
+    let own = try PlanPattern("tp4xpp")
+    #expect(own.family(of: ParallelPlan(tensor: 4)) == "tp4xpp")
+  }
+}
