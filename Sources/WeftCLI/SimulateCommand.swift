@@ -90,9 +90,7 @@ struct SimulateCommand: ParsableCommand {
     let planner = Planner(
       fabric: fabric, profile: try profile.load(for: fabric.topology, global),
       ncclVersion: version)
-    if collective == planner.tuner.collective {
-      warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner)
-    }
+    warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
     var jobs: [Job] = []
     for name in names {
       for bytes in sizes {
@@ -184,7 +182,7 @@ struct SimulateCommand: ParsableCommand {
     var explanation = Record(["change_pct": .object(effects)])
     if case .nccl = name {
       var table = Record()
-      let tuner = planner.tuner
+      let tuner = planner.tuner(job.call.collective)
       for candidate in tuner.candidates {
         let label = "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)"
         table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))
