@@ -99,10 +99,11 @@ import Testing
   }
 
   @Test func `a pick of NCCL's that cannot run is said`() throws {
-    let arguments = "simulate all-reduce --topology dgx-h100 --nodes 1 --size 1K --size 64M"
+    let arguments = "simulate all-gather --topology vista --nodes 8 --size 1K --size 1M"
     let outcome = try weft(arguments)
     #expect(outcome.status == 0)
-    #expect(outcome.errors.contains("NCCL picks nvls for 67108864 bytes, which Weft cannot run"))
+    #expect(outcome.errors.contains("NCCL picks pat for 1024 bytes"))
+    #expect(outcome.errors.contains("which Weft cannot run"))
     #expect(outcome.output.contains("nccl:ring"))
     #expect(try weft(arguments + " --algorithm nccl:ring").errors.isEmpty)
   }
