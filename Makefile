@@ -7,7 +7,6 @@
 
 .PHONY: demo test bench gate accuracy format lint setup release
 
-PACKAGES := libgsl-dev libsqlite3-dev libxml2-dev pkg-config
 WEFT := .build/release/weft
 DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
 
@@ -57,9 +56,10 @@ setup:
 	  echo "Swift 6.2 or newer is not on the PATH; get it from https://www.swift.org/install" >&2; \
 	  exit 69; }
 	@missing=""; \
-	pkg-config --version >/dev/null 2>&1 || missing="$(PACKAGES)"; \
-	[ -n "$$missing" ] || pkg-config --exists gsl || missing="$$missing libgsl-dev"; \
-	[ -n "$$missing" ] || pkg-config --exists sqlite3 || missing="$$missing libsqlite3-dev"; \
+	if pkg-config --version >/dev/null 2>&1; then \
+	  pkg-config --exists gsl || missing="$$missing libgsl-dev"; \
+	  pkg-config --exists sqlite3 || missing="$$missing libsqlite3-dev"; \
+	else missing=" libgsl-dev libsqlite3-dev pkg-config"; fi; \
 	[ "$$(uname)" != Linux ] || /sbin/ldconfig -p | grep -q libxml2.so || \
 	  missing="$$missing libxml2-dev"; \
 	[ -z "$$missing" ] && exit 0; \
