@@ -26,13 +26,10 @@ struct StepOperation: Hashable, Sendable {
   /// The kinds of work, each with what decides its time on one GPU.
   enum Work: Hashable, Sendable {
     /// A product of an m x k by a k x n matrix, the second being weights.
-    case matrixProduct(m: Int, n: Int, k: Int)
-    /// One query token of each sequence against keys and values of `length` tokens.
-    case decodeAttention(sequences: Int, length: Int, keyValueBytesPerToken: Int)
-    /// All `length` tokens of each sequence against themselves, causal.
-    case prefillAttention(sequences: Int, length: Int, heads: Int, headDimension: Int)
-    /// A kernel that only reads and writes so many bytes.
-    case memoryBound(bytes: Int)
+    case product(MatrixProduct)
+    case decodeAttention(DecodeAttention)
+    case prefillAttention(PrefillAttention)
+    case memoryBound(MemoryBoundKernel)
     /// An all-reduce of so many bytes over the tensor group.
     case allReduce(bytes: Int)
   }
@@ -73,63 +70,67 @@ extension InferenceStep {
     let inner = model.intermediateSize / tensor
     let message = tokens * hidden * element
 
+    func product(_ m: Int, _ n: Int, _ k: Int) -> StepOperation.Work {
+      .product(MatrixProduct(m: m, n: n, k: k, weights: weights))
+    }
+    func moving(_ bytes: Int) -> StepOperation.Work {
+      .memoryBound(MemoryBoundKernel(bytes: bytes))
+    }
     let attention: StepOperation.Work =
       switch phase {
       case .prefill(let prompt):
         .prefillAttention(
-          sequences: sequences, length: prompt, heads: heads, headDimension: model.headDimension)
+          PrefillAttention(
+            sequences: sequences, length: prompt, heads: heads, depth: 2 * model.headDimension))
       case .decode(let length):
         .decodeAttention(
-          sequences: sequences, length: length,
-          keyValueBytesPerToken: model.keyValueBytesPerTokenAndLayer(type: weights, tensor: tensor))
+          DecodeAttention(
+            sequences: sequences, length: length, heads: heads,
+            keyValueHeads: model.keyValueHeadsPerGPU(tensor: tensor),
+            headDimension: model.headDimension, type: weights))
       }
     var combine: [StepOperation] = []
     if tensor > 1 {
       combine.append(StepOperation(name: "all-reduce", work: .allReduce(bytes: message)))
       if clonesAllReduces {
-        combine.append(StepOperation(name: "clone", work: .memoryBound(bytes: 2 * message)))
+        combine.append(StepOperation(name: "clone", work: moving(2 * message)))
       }
     }
     // Reads the sublayer's result and the residual, writes the new residual and its norm.
-    let norm = StepOperation(name: "norm", work: .memoryBound(bytes: 4 * message))
+    let norm = StepOperation(name: "norm", work: moving(4 * message))
 
     layer =
       [
         norm,
         StepOperation(
-          name: "qkv", work: .matrixProduct(m: tokens, n: queries + keyValues, k: hidden)),
+          name: "qkv", work: product(tokens, queries + keyValues, hidden)),
         StepOperation(
           name: "rotary",
-          work: .memoryBound(bytes: 2 * tokens * (queries + keyValues) * element)),
+          work: moving(2 * tokens * (queries + keyValues) * element)),
         StepOperation(name: "attention", work: attention),
-        StepOperation(name: "out", work: .matrixProduct(m: tokens, n: hidden, k: queries)),
+        StepOperation(name: "out", work: product(tokens, hidden, queries)),
       ] + combine + [
         norm,
-        StepOperation(name: "gate-up", work: .matrixProduct(m: tokens, n: 2 * inner, k: hidden)),
+        StepOperation(name: "gate-up", work: product(tokens, 2 * inner, hidden)),
         // Reads gate and up, writes their product.
         StepOperation(
-          name: "activation", work: .memoryBound(bytes: 3 * tokens * inner * element)),
-        StepOperation(name: "down", work: .matrixProduct(m: tokens, n: hidden, k: inner)),
+          name: "activation", work: moving(3 * tokens * inner * element)),
+        StepOperation(name: "down", work: product(tokens, hidden, inner)),
       ] + combine
     layers = stage.layers
     before =
       stage.isFirst
-      ? [StepOperation(name: "embedding", work: .memoryBound(bytes: 2 * message))] : []
+      ? [StepOperation(name: "embedding", work: moving(2 * message))] : []
     after =
       stage.isLast
       ? [
         StepOperation(
-          name: "final norm", work: .memoryBound(bytes: 4 * sequences * hidden * element)),
+          name: "final norm", work: moving(4 * sequences * hidden * element)),
         StepOperation(
-          name: "head", work: .matrixProduct(m: sequences, n: model.vocabulary, k: hidden)),
+          name: "head", work: product(sequences, model.vocabulary, hidden)),
         // Reads the logits, writes and reads 32-bit probabilities: what any sampling has to move.
         StepOperation(
-          name: "sampling", work: .memoryBound(bytes: sequences * model.vocabulary * (element + 8))),
+          name: "sampling", work: moving(sequences * model.vocabulary * (element + 8))),
       ] : []
   }
-}
-
-extension DataType {
-  /// The type of activations beside weights of this type: 16 bits for narrower ones.
-  var activations: DataType { bytes < 2 ? .bf16 : self }
 }

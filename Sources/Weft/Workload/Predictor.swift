@@ -183,14 +183,21 @@ extension Predictor {
   private mutating func charge(
     _ work: StepOperation.Work, _ context: Context, launch: StepLaunch, to ledger: inout CostLedger
   ) throws {
-    guard case .allReduce(let bytes) = work else {
-      return kernels.charge(work, launch: launch, to: &ledger)
+    switch work {
+    case .product(let kernel): kernels.charge(kernel, as: .gemm, launch: launch, to: &ledger)
+    case .decodeAttention(let kernel):
+      kernels.charge(kernel, as: .attention, launch: launch, to: &ledger)
+    case .prefillAttention(let kernel):
+      kernels.charge(kernel, as: .attention, launch: launch, to: &ledger)
+    case .memoryBound(let kernel):
+      kernels.charge(kernel, as: .otherKernels, launch: launch, to: &ledger)
+    case .allReduce(let bytes):
+      let time = try timer.allReduce(
+        bytes: bytes, type: weights.activations,
+        layout: context.machine.tensorLayout(of: context.plan), library: context.library,
+        launch: launch)
+      ledger.add(time.time, to: .allReduce, boundBy: time.bottleneck)
     }
-    let time = try timer.allReduce(
-      bytes: bytes, type: weights.activations,
-      layout: context.machine.tensorLayout(of: context.plan), library: context.library,
-      launch: launch)
-    ledger.add(time.time, to: .allReduce, boundBy: time.bottleneck)
   }
 
   /// The send that ends a stage's step: activations to the next stage, and in decode from the last
