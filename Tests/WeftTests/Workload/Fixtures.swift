@@ -15,6 +15,13 @@ struct AlphaBetaTimer: CollectiveTimer {
     return Self.time(latency: latency, bytes: ByteCount(bytes: 2 * bytes) / beta)
   }
 
+  mutating func exchange(
+    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
+  ) throws -> CollectiveTime {
+    calls += 1
+    return Self.time(latency: alpha, bytes: ByteCount(bytes: bytes) / beta)
+  }
+
   mutating func pointToPoint(
     bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
   ) throws -> CollectiveTime {
@@ -102,14 +109,17 @@ func request(
   _ model: ModelConfiguration, plans: [String] = ["tp"], gpus: [Int] = [16],
   libraries: [AllReduceLibrary] = [.nccl], batch: Int = 8, prompt: Int = 128, decode: Int = 128,
   topology: Topology = a100Nodes(), profile: Profile = roundProfile(),
-  weights: DataType? = nil
+  weights: DataType? = nil, engine: InferenceEngine = staticEngine
 ) throws -> PredictionRequest {
   PredictionRequest(
     model: model, topology: topology, profile: profile, gpuCounts: gpus,
     plans: try plans.map { try PlanPattern($0) }, libraries: libraries,
     workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
-    weights: weights)
+    weights: weights, engine: engine)
 }
+
+/// Eager prefill, decode in graphs, static batches.
+let staticEngine = InferenceEngine(name: "static", title: "test engine")
 
 /// The predictions of a request by the two-constant timer.
 func predict(_ request: PredictionRequest) throws -> [Prediction] {

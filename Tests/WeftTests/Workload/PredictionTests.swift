@@ -177,6 +177,10 @@ private struct RecordingTimer: CollectiveTimer {
     return AlphaBetaTimer.time(latency: .zero, bytes: .zero)
   }
 
+  mutating func exchange(
+    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
+  ) throws -> CollectiveTime { AlphaBetaTimer.time(latency: .zero, bytes: .zero) }
+
   mutating func pointToPoint(
     bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
   ) throws -> CollectiveTime {
