@@ -214,9 +214,13 @@ public struct NCCLPlanner: Sendable {
 
   /// The costs of NVLS: a head adds and copies a piece in one pass, and all heads together reach
   /// the rate that NCCL plans with.
+  ///
+  /// A head fetches the sum of a piece while it works on it, so no more than the next piece is under
+  /// way, however many its buffer holds.
   private func switched(_ costs: Costs) -> Costs {
     var costs = costs
     costs.furtherPeerShare = 0
+    costs.slots = 2
     let planned = Double(graph.nvls?.heads ?? 1) * (graph.nvls?.intra ?? 1)
     let link = fabric.topology.node.scaleUp.bandwidth.gigabytesPerSecond
     costs.linkEfficiency = Costs.ByMedium(
