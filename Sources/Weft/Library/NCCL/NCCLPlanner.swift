@@ -118,12 +118,19 @@ public struct NCCLPlanner: Sendable {
 
   private func switchReduction(_ call: CollectiveCall, channels: Int) -> AnySchedule {
     let heads = min(fabric.gpusPerNode, graph.nvls?.heads ?? 1)
+    let pieces = channels * heads
+    // Beyond so many rounds the pipe has long filled, and finer pieces would only take long to
+    // simulate.
+    let chunk = max(
+      switchChunkBytes(bytes: call.bytes, pieces: pieces), call.bytes / (pieces * Self.mostRounds))
     return .switchReduction(
       SwitchReduction(
         layout: layout, elements: call.elements, channels: channels, heads: heads,
-        chunkElements: switchChunkBytes(bytes: call.bytes, pieces: channels * heads)
-          / call.type.bytes, inPlace: call.inPlace))
+        chunkElements: chunk / call.type.bytes, inPlace: call.inPlace))
   }
+
+  /// The rounds of NVLS that a simulation follows one by one.
+  private static let mostRounds = 64
 
   /// The largest piece of NVLS and NVLSTree, smaller where there are few of them.
   ///
