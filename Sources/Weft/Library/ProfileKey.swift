@@ -39,6 +39,8 @@ extension Profile {
     case ncclProxyLL = "nccl.proxy.ll.per-message"
     case ncclProxyLLPerKiB = "nccl.proxy.ll.per-kib"
     case ncclProxyLLMost = "nccl.proxy.ll.most"
+    /// The least that a message of a ring costs.
+    case ncclProxyRingLLLeast = "nccl.proxy.ll.ring-least"
     case ncclProxyLL128 = "nccl.proxy.ll128.per-message"
     case ncclProxyLL128PerKiB = "nccl.proxy.ll128.per-kib"
     case ncclProxyLL128Most = "nccl.proxy.ll128.most"

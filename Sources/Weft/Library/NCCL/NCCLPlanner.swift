@@ -110,7 +110,7 @@ public struct NCCLPlanner: Sendable {
     _ protocolName: NCCLTuner.ProtocolName
   ) -> Costs {
     let keys = Self.keys(algorithm, protocolName)
-    let proxy = proxy(protocolName)
+    let proxy = proxy(algorithm, protocolName)
     let scaleUp = profile.duration(keys.scaleUp) - profile.duration(.ncclScaleUpWire)
     let network =
       profile.duration(keys.network) - profile.duration(.ncclNetworkWire) - proxy.perMessage
@@ -136,7 +136,9 @@ public struct NCCLPlanner: Sendable {
   }
 
   /// The processor thread that posts a GPU's messages to its NIC.
-  private func proxy(_ protocolName: NCCLTuner.ProtocolName) -> Costs.Proxy {
+  private func proxy(
+    _ algorithm: NCCLTuner.Algorithm, _ protocolName: NCCLTuner.ProtocolName
+  ) -> Costs.Proxy {
     let keys: (message: Profile.Key, kib: Profile.Key, most: Profile.Key) =
       switch protocolName {
       case .ll: (.ncclProxyLL, .ncclProxyLLPerKiB, .ncclProxyLLMost)
@@ -145,7 +147,9 @@ public struct NCCLPlanner: Sendable {
       }
     return Costs.Proxy(
       perMessage: profile.duration(keys.message), perKiB: profile.duration(keys.kib),
-      most: profile.duration(keys.most))
+      most: profile.duration(keys.most),
+      least: algorithm == .ring && protocolName == .ll
+        ? profile.duration(.ncclProxyRingLLLeast) : .zero)
   }
 
   /// Wire bytes per payload byte: LL sends 8-byte words half flag, LL128 120 bytes in 128.
