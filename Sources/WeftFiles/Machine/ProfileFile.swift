@@ -68,7 +68,7 @@ public struct ProfileFile: Sendable {
       + "differs between the two"
   }
 
-  private static func parameter(
+  static func parameter(
     _ mapping: YAMLReader, _ dimension: Profile.Dimension
   ) throws(InputError) -> Profile.Parameter {
     var reader = mapping
