@@ -93,9 +93,7 @@ struct SimulateCommand: ParsableCommand {
     warn(sizes: sizes, type: type, collective, ranks: fabric.ranks)
     let profile = try self.profile.load(for: fabric.topology, global)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
-    if collective == planner.tuner.collective {
-      warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner)
-    }
+    warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
     var jobs: [Job] = []
     for name in names {
       for bytes in sizes {
@@ -205,7 +203,7 @@ struct SimulateCommand: ParsableCommand {
     var explanation = Record(["change_pct": .object(effects)])
     if case .nccl = name {
       var table = Record()
-      let tuner = planner.tuner
+      let tuner = planner.tuner(job.call.collective)
       for candidate in tuner.candidates {
         let label = "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)"
         table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))

@@ -99,7 +99,7 @@ extension CalibrationTerm {
 
   /// Start-up of a call.
   private static let launches = [
-    duration("nccl.eager-extra", [.ncclEagerExtra], 0...60, unit: 2),
+    duration("nccl.enqueue", [.ncclEnqueue], 0.2...100, unit: 2),
     duration("nccl.ll.base", [.ncclRingLLBase, .ncclTreeLLBase], 0.5...100, unit: 2),
     duration("nccl.ll128.base", [.ncclRingLL128Base, .ncclTreeLL128Base], 0.5...100, unit: 2),
     duration("nccl.simple.base", [.ncclRingSimpleBase, .ncclTreeSimpleBase], 0.5...100, unit: 2),

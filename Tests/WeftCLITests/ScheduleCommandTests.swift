@@ -111,8 +111,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("all-gather --algorithm nccl", "nccl has no all-gather"),
-    ("all-to-all --algorithm ring", "use one of all-pairs"),
+    ("all-gather --algorithm nvrar", "nvrar has no all-gather"),
+    ("all-gather --algorithm nccl:tree", "use nccl, nccl:ring"),
+    ("all-to-all --algorithm nccl --in-place", "leave --in-place out"),
+    ("all-to-all --algorithm ring", "use one of nccl, all-pairs"),
     ("all-reduce --algorithm one-shot", "4 nodes do not share"),
   ])
   func `what an algorithm lacks is told with those that have it`(

@@ -13,7 +13,7 @@ import WeftFiles
     correlations: [[1, -0.25], [-0.25, 1]], coverageFactor: 1.9875,
     residuals: [.init(window: .all, calls: 30, median: 0.0625, halfWidth: 0.25)],
     sizes: 8...1024, nodes: 2...32,
-    held: [.init(name: "nccl.eager-extra", reason: "it \"trades\" with\nsomething")])
+    held: [.init(name: "nccl.enqueue", reason: "it \"trades\" with\nsomething")])
 
   private static func written() -> CalibratedProfile {
     var profile = Profile(names: ["mine"])

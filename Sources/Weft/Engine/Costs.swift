@@ -75,9 +75,11 @@ public struct Costs: Hashable, Sendable {
   public var put: ByMedium<SimDuration>
   /// The wire bytes of a signal.
   public var signalBytes: Int
-  /// Whether a lane starts on a message from a GPU of its node when the first line is there, and
-  /// passes lines on as they come; else it waits for the whole message.
-  public var streamsInNode = false
+  /// The wire bytes after which a lane starts on a longer message from a GPU of its node, to pass
+  /// the rest on as it comes; nil if it waits for the whole message, as it does for shorter ones.
+  public var streamGrain: Int?
+  /// What the host takes to enqueue a call: calls do not start faster than one after the other.
+  public var enqueue = SimDuration.zero
   /// What posts messages sent to other nodes; nil if nothing stands between lane and NIC.
   public var proxy: Proxy?
   /// What messages reach of the links' rates.

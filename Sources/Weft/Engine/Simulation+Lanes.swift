@@ -41,10 +41,10 @@ extension Simulation where Network: ~Copyable {
     guard takesFlag || operation.actions.contains(.receive) else { return true }
     let port = incoming(index, operation.from)
     let id = ports[port].first
-    // A streaming lane starts on the first line, any other when the last byte is there.
+    // A streaming lane starts on the first lines, any other when the last byte is there.
     let streams = id >= 0 && streams(messages[id])
     guard id >= 0, streams || messages[id].isSettled,
-      let start = streams ? messages[id].head : messages[id].arrival
+      let start = streams ? firstGrain(messages[id]) : messages[id].arrival
     else {
       ports[port].receiver = Int32(index)
       return false
@@ -105,6 +105,14 @@ extension Simulation where Network: ~Copyable {
       }
     }
     let kernel = endsCall ? 0 : operation.kind == .kernel ? operation.count : -1
+    if endsCall {
+      // The host has enqueued the next call by then, or the GPU waits for it.
+      let enqueued = (call + 2) * costs.enqueue
+      if enqueued > moment {
+        path.launch += enqueued - moment
+        moment = enqueued
+      }
+    }
     if kernel >= 0 {
       moment = moment + costs.kernels[kernel].launch
       path.launch += costs.kernels[kernel].launch

@@ -33,12 +33,16 @@ extension Simulation where Network: ~Copyable {
       messages[id].drainer = Int32(index)
       return false
     }
-    let last = arrival + receiveCost(messages[id])
+    // The last grain is still to be worked on when it is there.
+    let grain = grainTime(messages[id])
+    let last = arrival + receiveCost(messages[id]) + grain
     if last > time {
       queue.push(Event(.lane, Int32(index)), at: last)
       return false
     }
-    lanes[index].wait(until: last, path: tailPath(messages[id]))
+    var path = tailPath(messages[id])
+    path.reduction += grain
+    lanes[index].wait(until: last, path: path)
     lanes[index].streamed = -1
     messages.release(id)
     let passedOn = lanes[index].passedOn
@@ -181,14 +185,16 @@ extension Simulation where Network: ~Copyable {
   mutating func inject(_ id: Int32, at time: SimDuration) {
     if network.start(id, at: time, messages: &messages, queue: &queue) {
       arrived(id)
-    } else if streams(messages[id]), let head = messages[id].head {
-      wakeReceiver(of: id, at: head)
+    } else if streams(messages[id]), let start = firstGrain(messages[id]) {
+      wakeReceiver(of: id, at: start)
     }
   }
 
   /// Wakes the lane that waits for a message of which more has become known.
   mutating func arrived(_ id: Int32) {
-    if let head = messages[id].head, streams(messages[id]) { wakeReceiver(of: id, at: head) }
+    if streams(messages[id]), let start = firstGrain(messages[id]) {
+      wakeReceiver(of: id, at: start)
+    }
     guard messages[id].isSettled, let arrival = messages[id].arrival else { return }
     let drainer = messages[id].drainer
     if drainer >= 0 {
@@ -213,7 +219,22 @@ extension Simulation where Network: ~Copyable {
 
   /// Whether a lane works on a message while it still arrives.
   func streams(_ message: MessageState) -> Bool {
-    costs.streamsInNode && !message.crossesNodes && !message.isFlag
+    guard let grain = costs.streamGrain else { return false }
+    return message.bytes > grain && !message.crossesNodes && !message.isFlag
+  }
+
+  /// When enough of a streamed message is there for a lane to start on it: its first grain, at the
+  /// rate of its sender; nil while its head is not known.
+  func firstGrain(_ message: MessageState) -> SimDuration? {
+    guard let head = message.head else { return nil }
+    let start = head + grainTime(message)
+    return message.isSettled ? min(start, message.arrival ?? start) : start
+  }
+
+  /// How long a lane works on the grain of a streamed message.
+  private func grainTime(_ message: MessageState) -> SimDuration {
+    guard let grain = costs.streamGrain, message.sourceRate != .max else { return .zero }
+    return Bandwidth(bytesPerSecond: message.sourceRate).time(toMove: grain)
   }
 
   /// From the arrival of a message until the receiver acts on it; nothing for a lane of the rank.
@@ -234,8 +255,9 @@ extension Simulation where Network: ~Copyable {
     var path = message.departure
     path.latency += message.route.latency
     path.synchronization += receiveCost(message)
-    guard let head = message.head else { return path }
-    path.scaleUpQueueing += head + receiveCost(message) - path.total
+    guard let head = message.head, let start = firstGrain(message) else { return path }
+    path.reduction += start - head
+    path.scaleUpQueueing += start + receiveCost(message) - path.total
     return path
   }
 }

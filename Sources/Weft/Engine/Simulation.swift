@@ -53,7 +53,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   ///
   /// - Throws: ``SimulationError/deadlock(_:)`` if lanes wait for each other for ever.
   consuming func run() throws(SimulationError) -> SimulationResult {
-    let launch = costs.kernels[0].launch
+    let launch = costs.enqueue + costs.kernels[0].launch
     for index in 0..<lanes.count {
       lanes[index].now = launch
       lanes[index].path.launch = launch

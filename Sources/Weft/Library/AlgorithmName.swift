@@ -45,8 +45,8 @@ public enum AlgorithmName: Hashable, Sendable {
 public struct Planner: Sendable {
   /// The machine.
   public let fabric: Fabric
-  /// NCCL's table of predicted times.
-  public var tuner: NCCLTuner { nccl.tuner }
+  /// NCCL's table of predicted times for a collective.
+  public func tuner(_ collective: Collective) -> NCCLTuner { nccl.tuner(collective) }
   private let nccl: NCCLPlanner
   private let nvrar: NVRARPlanner
 
@@ -78,15 +78,8 @@ public struct Planner: Sendable {
     let layout = Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode)
     switch name {
     case .nccl(let algorithm, let protocolName):
-      try require(.allReduce, call, "nccl")
       guard let plan = nccl.plan(for: call, algorithm: algorithm, protocolName: protocolName)
-      else {
-        let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring
-        throw PlanError(
-          problem: "NCCL \(tuner.version) does not use LL128 on '\(fabric.topology.name)'",
-          fix: "ask for ll or simple; LL128 needs GPUs that this version knows and near NICs, and "
-            + "the path to the NIC crosses \(pattern.interPath.words)")
-      }
+      else { throw missing(call, algorithm) }
       return try priced(plan, pricing)
     case .nvrar:
       try require(.allReduce, call, "nvrar")
@@ -96,6 +89,32 @@ public struct Planner: Sendable {
     case .imported(let program):
       return stepsPriced(try program.plan(for: call, layout: layout), call, pricing)
     }
+  }
+
+  /// Why NCCL does not run what is asked for.
+  private func missing(_ call: CollectiveCall, _ algorithm: NCCLTuner.Algorithm?) -> PlanError {
+    if call.collective == .allToAll {
+      return call.inPlace
+        ? PlanError(
+          problem: "NCCL sends and receives no all-to-all in place", fix: "leave --in-place out")
+        : PlanError(
+          problem: "NCCL makes an all-to-all of sends and receives, with LL or Simple",
+          fix: "ask for nccl")
+    }
+    let tuner = nccl.tuner(call.collective)
+    if let algorithm, !tuner.runnable.contains(where: { $0.algorithm == algorithm }) {
+      return PlanError(
+        problem: "NCCL \(tuner.version) has no \(call.collective.rawValue) by "
+          + "\(algorithm.rawValue) on \(fabric.nodes) x \(fabric.gpusPerNode) GPUs of "
+          + "'\(fabric.topology.name)'",
+        fix: "use nccl"
+          + Set(tuner.runnable.map { ", nccl:\($0.algorithm.rawValue)" }).sorted().joined())
+    }
+    let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring
+    return PlanError(
+      problem: "NCCL \(tuner.version) does not use LL128 on '\(fabric.topology.name)'",
+      fix: "ask for ll or simple; LL128 needs GPUs that this version knows and near NICs, and "
+        + "the path to the NIC crosses \(pattern.interPath.words)")
   }
 
   private func require(
@@ -109,7 +128,8 @@ public struct Planner: Sendable {
   /// A schedule without costs of its own, with those of NCCL's steps if that is asked for.
   private func stepsPriced(_ plan: Plan, _ call: CollectiveCall, _ pricing: Pricing) -> Plan {
     guard case .nccl(let protocolName) = pricing else { return plan }
-    return plan.priced(as: protocolName.rawValue, nccl.costs(for: call, .ring, protocolName))
+    return plan.priced(
+      as: protocolName.rawValue, nccl.costs(for: call, .ring, protocolName, threads: 512))
   }
 
   private func priced(_ plan: Plan, _ pricing: Pricing) throws(PlanError) -> Plan {

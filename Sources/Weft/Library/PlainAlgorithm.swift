@@ -15,7 +15,8 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
   /// The collectives that the algorithm computes.
   public var collectives: [Collective] {
     switch self {
-    case .ring, .binomialTree: [.allReduce, .broadcast, .reduce]
+    case .ring: [.allReduce, .allGather, .reduceScatter, .broadcast, .reduce]
+    case .binomialTree: [.allReduce, .broadcast, .reduce]
     case .recursiveDoubling: [.allReduce, .allGather]
     case .recursiveHalving: [.reduceScatter]
     case .allPairs: [.allReduce, .allGather, .reduceScatter, .allToAll]
@@ -48,14 +49,26 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
     case .allReduce:
       return try allReduce(layout: layout, elements: size, inPlace: inPlace)
     case .allGather, .reduceScatter, .allToAll:
-      return self == .allPairs
-        ? .directExchange(
-          DirectExchange(collective, layout: layout, elements: size, inPlace: inPlace))
-        : .partDoubling(PartDoubling(collective, layout: layout, elements: size, inPlace: inPlace))
+      return parted(collective, layout: layout, elements: size, inPlace: inPlace)
     case .broadcast, .reduce:
       return self == .ring
         ? .rootedChain(RootedChain(collective, layout: layout, elements: size, inPlace: inPlace))
         : .rootedTree(RootedTree(collective, layout: layout, elements: size, inPlace: inPlace))
+    }
+  }
+
+  private func parted(
+    _ collective: Collective, layout: Layout, elements: Int, inPlace: Bool
+  ) -> AnySchedule {
+    switch self {
+    case .ring:
+      .ring(Ring(collective, layout: layout, elements: elements, inPlace: inPlace))
+    case .allPairs:
+      .directExchange(
+        DirectExchange(collective, layout: layout, elements: elements, inPlace: inPlace))
+    default:
+      .partDoubling(
+        PartDoubling(collective, layout: layout, elements: elements, inPlace: inPlace))
     }
   }
 
@@ -108,7 +121,7 @@ extension PlanError {
   /// The error of an algorithm that does not compute a collective.
   init(lacking collective: Collective, in algorithm: String) {
     let known = PlainAlgorithm.allCases.filter { $0.collectives.contains(collective) }
-    let libraries = collective == .allReduce ? ["nccl", "nvrar"] : []
+    let libraries = collective == .allReduce ? ["nccl", "nvrar"] : ["nccl"]
     self.init(
       problem: "\(algorithm) has no \(collective.rawValue)",
       fix: "use one of " + (libraries + known.map(\.rawValue)).joined(separator: ", "))

@@ -8,7 +8,8 @@ extension Profile {
     case launchEager = "launch.eager"
 
     // NCCL: start-up of one call and the cost of one step, by algorithm, protocol and medium.
-    case ncclEagerExtra = "nccl.eager-extra"
+    /// What the host takes to enqueue a call that is not in a graph.
+    case ncclEnqueue = "nccl.enqueue"
     case ncclRingLLBase = "nccl.ring.ll.base"
     case ncclRingLLScaleUp = "nccl.ring.ll.scale-up-step"
     case ncclRingLLNetwork = "nccl.ring.ll.network-step"

@@ -64,6 +64,7 @@ extension Costs {
     var changed = self
     switch parameters {
     case .launch:
+      changed.enqueue = enqueue.scaled(by: 0.9)
       for index in kernels.indices {
         changed.kernels[index].launch = kernels[index].launch.scaled(by: 0.9)
       }

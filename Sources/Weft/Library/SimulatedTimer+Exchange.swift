@@ -17,7 +17,7 @@ extension SimulatedTimer {
     let schedule = DirectExchange(
       collective, layout: layout, elements: call.elements, inPlace: call.inPlace)
     let channels = min(layout.ranks - 1, planner.graph.channels)
-    var costs = planner.costs(for: call, .ring, .simple)
+    var costs = planner.costs(for: call, .ring, .simple, threads: 512)
     let share = 1 / Double(channels)
     costs.receive.scaleUp = costs.receive.scaleUp.scaled(by: share)
     costs.receive.network = costs.receive.network.scaled(by: share)

@@ -47,7 +47,7 @@ public struct SimulatedTimer: CollectiveTimer {
     let schedule = PairedSend(layout: layout, elements: call.elements, lanes: channels)
     let plan = Plan(
       algorithm: "nccl:send", protocolName: NCCLTuner.ProtocolName.simple.rawValue,
-      channels: channels, costs: planner.costs(for: call, .ring, .simple),
+      channels: channels, costs: planner.costs(for: call, .ring, .simple, threads: 512),
       schedule: .pairedSend(schedule))
     // A stage sends once per micro-batch, so a lone call is what the next stage waits for.
     return try time(plan, on: fabric, isolated: true)

@@ -5,7 +5,8 @@ import Testing
 /// Times of collectives and compositions, against formulas and against each other.
 @Suite struct CollectiveSimulationTests {
   static let cases: [(PlainAlgorithm, Collective)] = [
-    (.ring, .broadcast), (.ring, .reduce), (.binomialTree, .broadcast), (.binomialTree, .reduce),
+    (.ring, .allGather), (.ring, .reduceScatter), (.ring, .broadcast), (.ring, .reduce),
+    (.binomialTree, .broadcast), (.binomialTree, .reduce),
     (.allPairs, .allGather), (.allPairs, .reduceScatter), (.allPairs, .allToAll),
     (.recursiveDoubling, .allGather), (.recursiveHalving, .reduceScatter),
     (.hierarchical, .allReduce), (.hierarchicalRing, .allReduce), (.allPairsPut, .allReduce),
@@ -66,6 +67,9 @@ import Testing
     // Three parts leave and arrive one after the other.
     for collective in [Collective.allGather, .reduceScatter, .allToAll] {
       expect(try time(.allPairs, collective), 2 + 3 * part)
+    }
+    for collective in [Collective.allGather, .reduceScatter] {
+      expect(try time(.ring, collective), 3 * (2 + part))
     }
     expect(try time(.recursiveDoubling, .allGather), 2 * 2 + 3 * part)
     expect(try time(.recursiveHalving, .reduceScatter), 2 * 2 + 3 * part)

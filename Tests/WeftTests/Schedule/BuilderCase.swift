@@ -5,6 +5,7 @@ enum BuilderCase: String, CaseIterable, Sendable {
   case ring, slicedRing, tree, balancedTree, recursiveDoubling, halvingDoubling, binomialTree,
     allPairs, nvrar
   case hierarchicalPuts, hierarchicalRing, oneShot, twoShot, packetAllPairs
+  case spreadRing, spreadTree, ringGather, ringScatter, groupedExchange
   case chainBroadcast, chainReduce, treeBroadcast, treeReduce
   case doublingGather, halvingScatter, directGather, directScatter, directAllToAll
 
@@ -22,6 +23,21 @@ enum BuilderCase: String, CaseIterable, Sendable {
         chunkElements: 30, inPlace: inPlace)
     case .tree:
       Tree(layout: layout, elements: elements, channels: 2, chunkElements: 40, inPlace: inPlace)
+    case .spreadRing:
+      Ring(
+        layout: layout, elements: elements, channels: 3, order: .spread, chunkElements: 12,
+        inPlace: inPlace)
+    case .spreadTree:
+      Tree(
+        layout: layout, elements: elements, channels: 3, secondTreeFrom: 2, order: .spread,
+        chunkElements: 30, inPlace: inPlace)
+    case .ringGather, .ringScatter:
+      partedRing(
+        self == .ringGather ? .allGather : .reduceScatter, layout, elements, inPlace, lanes)
+    case .groupedExchange:
+      GroupedExchange(
+        layout: layout, elements: Collective.allToAll.wholeElements(elements, ranks: layout.ranks),
+        channels: lanes, channelsPerPeer: 2, chunkElements: 3)
     case .recursiveDoubling:
       RecursiveDoubling(layout: layout, elements: elements, inPlace: inPlace)
     case .halvingDoubling:
@@ -46,7 +62,7 @@ enum BuilderCase: String, CaseIterable, Sendable {
     case .chainBroadcast, .chainReduce:
       RootedChain(
         self == .chainBroadcast ? .broadcast : .reduce, layout: layout, elements: elements,
-        chunkElements: 40, inPlace: inPlace)
+        channels: lanes, order: .spread, chunkElements: 40, inPlace: inPlace)
     case .treeBroadcast, .treeReduce:
       RootedTree(
         self == .treeBroadcast ? .broadcast : .reduce, layout: layout, elements: elements,
@@ -57,6 +73,15 @@ enum BuilderCase: String, CaseIterable, Sendable {
     case .directScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: true)
     case .directAllToAll: parted(.allToAll, layout, elements, inPlace, isDirect: true)
     }
+  }
+
+  private func partedRing(
+    _ collective: Collective, _ layout: Layout, _ elements: Int, _ inPlace: Bool, _ lanes: Int
+  ) -> Ring {
+    Ring(
+      collective, layout: layout,
+      elements: collective.wholeElements(elements, ranks: layout.ranks), channels: lanes,
+      order: .spread, chunkElements: 3, slices: 2, inPlace: inPlace)
   }
 
   private func parted(

@@ -46,7 +46,8 @@ struct AnalyticMachine {
       interval.scaleUpSerialization = link
       interval.reduction = max(.zero, work - link)
       // A streaming receiver passes on what has come; the bytes are paid for once, at the end.
-      if !costs.streamsInNode {
+      let streams = costs.streamGrain.map { bytes > $0 } ?? false
+      if !streams {
         time.scaleUpSerialization = link
         time.reduction = max(.zero, work - link)
       }

@@ -1,4 +1,4 @@
-/// Plans an all-reduce as NCCL runs it: its choice, its channels and chunks, its costs.
+/// Plans a collective as NCCL runs it: its choice, its channels and chunks, its costs.
 ///
 /// The tuner's constants for a step count the whole of it, wire and proxy included; a simulation adds
 /// the topology's wire and the proxy, so a usual wire is taken off the constant (docs/decisions.md).
@@ -7,25 +7,41 @@ public struct NCCLPlanner: Sendable {
   public let fabric: Fabric
   /// What NCCL's search finds on it.
   public let graph: NCCLGraph
-  /// NCCL's table of predicted times.
-  public let tuner: NCCLTuner
+  /// The version of NCCL.
+  public let version: NCCLVersion
   private let profile: Profile
+  private let tuners: [NCCLTuner]
 
   /// Creates a planner for a communicator over all GPUs in use of a fabric.
   public init(fabric: Fabric, profile: Profile, version: NCCLVersion = .latest) {
     self.fabric = fabric
     self.profile = profile
-    graph = NCCLGraph(fabric, version: version)
-    tuner = NCCLTuner(fabric, graph: graph, version: version)
+    self.version = version
+    let graph = NCCLGraph(fabric, version: version)
+    self.graph = graph
+    tuners = Collective.allCases.map {
+      NCCLTuner(fabric, graph: graph, version: version, collective: $0)
+    }
+  }
+
+  /// NCCL's table of predicted times for a collective.
+  public func tuner(_ collective: Collective) -> NCCLTuner {
+    tuners[Collective.allCases.firstIndex(of: collective) ?? 0]
   }
 
   /// The plan of a call, with algorithm and protocol as NCCL chooses or as forced.
   ///
-  /// - Returns: The plan; nil if the machine rules the forced protocol out.
+  /// An all-to-all is made of sends and receives, which have no algorithm to force.
+  /// - Returns: The plan; nil if the machine or the collective rules out what is forced.
   public func plan(
     for call: CollectiveCall, algorithm: NCCLTuner.Algorithm? = nil,
     protocolName: NCCLTuner.ProtocolName? = nil
   ) -> Plan? {
+    if call.collective == .allToAll {
+      guard algorithm == nil, !call.inPlace else { return nil }
+      return exchange(call, protocolName)
+    }
+    let tuner = tuner(call.collective)
     let allowed = tuner.runnable.filter {
       ($0.algorithm == algorithm ?? $0.algorithm)
         && ($0.protocolName == protocolName ?? $0.protocolName)
@@ -39,34 +55,63 @@ public struct NCCLPlanner: Sendable {
 
   private func plan(for call: CollectiveCall, _ candidate: NCCLTuner.Candidate) -> Plan {
     let algorithm = candidate.algorithm
-    let protocolName = candidate.protocolName
-    let layout = Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode)
-    let used = tuner.work(candidate, bytes: call.bytes).channels
+    let work = tuner(call.collective).work(candidate, bytes: call.bytes)
     let schedule: AnySchedule
     switch algorithm {
     case .ring:
-      // A chunk of Simple goes in two slices, unless it is small.
-      let perChunk = call.bytes / used / fabric.ranks
-      schedule = .ring(
-        Ring(
-          layout: layout, elements: call.elements, channels: used,
-          chunkElements: Self.ringChunkBytes(protocolName) / call.type.bytes,
-          slices: protocolName == .simple && perChunk > 32 << 10 ? 2 : 1, inPlace: call.inPlace))
+      schedule = ring(call, candidate.protocolName, channels: work.channels)
     case .tree:
-      schedule = .tree(
-        Tree(
-          layout: layout, elements: call.elements, channels: used,
-          secondTreeFrom: graph.channels / 2,
-          attachment: graph.treeShape == .plain ? .head : .balanced,
-          chunkElements: treeChunkBytes(protocolName, channelBytes: call.bytes / used)
-            / call.type.bytes,
-          inPlace: call.inPlace))
+      schedule = tree(call, candidate.protocolName, channels: work.channels)
     case .nvls, .nvlsTree, .pat:
       preconditionFailure("\(algorithm.rawValue) is not runnable.")
     }
     return Plan(
-      algorithm: "nccl:\(algorithm.rawValue)", protocolName: protocolName.rawValue,
-      channels: used, costs: costs(for: call, algorithm, protocolName), schedule: schedule)
+      algorithm: "nccl:\(algorithm.rawValue)", protocolName: candidate.protocolName.rawValue,
+      channels: work.channels,
+      costs: costs(for: call, algorithm, candidate.protocolName, threads: work.threads),
+      schedule: schedule)
+  }
+
+  private var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
+
+  /// Channels that are copies of each other would leave most links of a mesh idle, so NCCL's search
+  /// finds different ones.
+  private var order: NodeOrder {
+    fabric.topology.node.scaleUp.kind == .mesh ? .spread : .ascending
+  }
+
+  private func ring(
+    _ call: CollectiveCall, _ protocolName: NCCLTuner.ProtocolName, channels: Int
+  ) -> AnySchedule {
+    let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
+    if call.collective == .broadcast || call.collective == .reduce {
+      // One slot to a chunk, and no slices.
+      let chunk = protocolName == .simple ? 512 << 10 : Self.ringChunkBytes(protocolName)
+      return .rootedChain(
+        RootedChain(
+          call.collective, layout: layout, elements: elements, channels: channels, order: order,
+          chunkElements: chunk / call.type.bytes, inPlace: call.inPlace))
+    }
+    // A chunk of Simple goes in two slices, unless it is small.
+    let perChunk = call.bytes / channels / fabric.ranks
+    return .ring(
+      Ring(
+        call.collective, layout: layout, elements: elements, channels: channels, order: order,
+        chunkElements: Self.ringChunkBytes(protocolName) / call.type.bytes,
+        slices: protocolName == .simple && perChunk > 32 << 10 ? 2 : 1, inPlace: call.inPlace))
+  }
+
+  private func tree(
+    _ call: CollectiveCall, _ protocolName: NCCLTuner.ProtocolName, channels: Int
+  ) -> AnySchedule {
+    .tree(
+      Tree(
+        layout: layout, elements: call.elements, channels: channels,
+        secondTreeFrom: graph.channels / 2,
+        attachment: graph.treeShape == .plain ? .head : .balanced, order: order,
+        chunkElements: treeChunkBytes(protocolName, channelBytes: call.bytes / channels)
+          / call.type.bytes,
+        inPlace: call.inPlace))
   }
 
   /// The largest chunk of a ring: one slot of the protocol's buffer, four of Simple's.
@@ -88,7 +133,7 @@ public struct NCCLPlanner: Sendable {
     case .ll: return 32 << 10
     case .simple:
       var chunk = 512 << 10
-      guard tuner.version < NCCLVersion(2, 20, 0) else { return chunk }
+      guard version < NCCLVersion(2, 20, 0) else { return chunk }
       let steps = fabric.gpusPerNode - 1 + depth
       for (least, share) in [(128 << 10, 8), (64 << 10, 4), (32 << 10, 1)] {
         while chunk > least && channelBytes / chunk < share * steps { chunk /= 2 }
@@ -105,34 +150,58 @@ public struct NCCLPlanner: Sendable {
   }
 
   /// The costs of point-to-point messages and of both algorithms, by protocol.
+  ///
+  /// - Parameters:
+  ///   - call: The call.
+  ///   - algorithm: The algorithm, ring for point-to-point messages.
+  ///   - protocolName: The protocol.
+  ///   - threads: The threads of a thread block.
+  /// - Returns: What the schedule's operations cost.
   func costs(
     for call: CollectiveCall, _ algorithm: NCCLTuner.Algorithm,
-    _ protocolName: NCCLTuner.ProtocolName
+    _ protocolName: NCCLTuner.ProtocolName, threads: Int
   ) -> Costs {
     let keys = Self.keys(algorithm, protocolName)
     let proxy = proxy(algorithm, protocolName)
     let scaleUp = profile.duration(keys.scaleUp) - profile.duration(.ncclScaleUpWire)
     let network =
       profile.duration(keys.network) - profile.duration(.ncclNetworkWire) - proxy.perMessage
-    var launch = profile.duration(keys.base)
-    if call.launch == .eager { launch += profile.duration(.ncclEagerExtra) }
     var costs = Costs(
       elementBytes: call.type.bytes,
       kernels: [
-        Costs.KernelCosts(launch: launch, laneBandwidth: profile.bandwidth(keys.lane))
+        Costs.KernelCosts(
+          launch: profile.duration(keys.base), laneBandwidth: profile.bandwidth(keys.lane))
       ],
       // Eight slots; a slice of a ring's Simple chunk takes two.
       slots: algorithm == .ring && protocolName == .simple ? 4 : 8,
       wire: Self.wire(protocolName),
       receive: Costs.ByMedium(scaleUp: max(.zero, scaleUp), network: max(.zero, network)),
       put: Costs.ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
-    costs.streamsInNode = protocolName != .simple
+    costs.streamGrain = Self.passBytes(algorithm, protocolName, threads: threads)
+    if call.launch == .eager { costs.enqueue = profile.duration(.ncclEnqueue) }
     costs.proxy = proxy
     costs.furtherPeerShare = profile.ratio(.ncclFurtherPeer)
     costs.linkEfficiency = Costs.ByMedium(
       scaleUp: profile.ratio(.ncclScaleUpEfficiency),
       network: profile.ratio(.ncclNetworkEfficiency))
     return costs
+  }
+
+  /// The wire bytes of one pass of a thread block over a chunk, which lines are passed on by: a line
+  /// of 16 bytes for every thread with LL, 2 KiB for every warp with LL128; nil with Simple, which
+  /// passes on whole slices.
+  ///
+  /// Seven tenths of a tree's threads, in whole warps, send up. Source: NCCL 2.30.7,
+  /// src/device/{prims_ll,prims_ll128,all_reduce}.h.
+  private static func passBytes(
+    _ algorithm: NCCLTuner.Algorithm, _ protocolName: NCCLTuner.ProtocolName, threads: Int
+  ) -> Int? {
+    let warps = algorithm == .tree ? threads * 7 / 10 / 32 : threads / 32
+    return switch protocolName {
+    case .ll: warps * 32 * 16
+    case .ll128: warps * 2048
+    case .simple: nil
+    }
   }
 
   /// The processor thread that posts a GPU's messages to its NIC.

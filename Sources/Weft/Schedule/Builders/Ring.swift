@@ -1,122 +1,151 @@
-/// All-reduce around rings: reduce-scatter, then all-gather, in 2(R - 1) steps of 1/R of the data.
+/// All-reduce, all-gather or reduce-scatter around rings.
 ///
-/// Every lane is a channel with a ring and a part of the data of its own. Rings visit the nodes in
-/// order; inside a node, channel c enters at GPU c mod G, so that channels spread over the NICs.
-/// The steps are NCCL's: send, receive-reduce-send, receive-reduce-copy-send, receive-copy-send,
-/// receive. A part too long for R chunks takes several loops, and a chunk may travel in slices, each
-/// a message of its own. Serves any number of ranks. Source: Patarasuk and Yuan 2009,
-/// doi:10.1016/j.jpdc.2008.09.002; slices and loops as in NCCL's all-reduce.
+/// An all-reduce is a reduce-scatter and an all-gather, 2(R - 1) steps of 1/R of the data; the other
+/// two are one half of it (``RingSteps``). Every lane is a channel with a ring and a part of the
+/// data of its own, for all-gather and reduce-scatter a part of every rank's share. Rings visit the
+/// nodes in order; inside a node every channel has its own order (``NodeOrder``). The steps are
+/// NCCL's: send, receive-reduce-send, receive-reduce-copy-send, receive-copy-send, receive. A part
+/// too long for a chunk per rank takes several loops, and a chunk may travel in slices, each a
+/// message of its own. Serves any number of ranks. Slices and loops as in NCCL's kernels.
 struct Ring: Schedule {
   static let name = "ring"
+  let collective: Collective
   let layout: Layout
   let elements: Int
   let lanes: Int
+  let order: NodeOrder
   /// The largest number of elements of a chunk.
   let chunkElements: Int
   /// The number of messages that a chunk travels in.
   let slices: Int
-  let caller: CallerBuffers
+  let inPlace: Bool
 
   /// Creates the schedule for so many elements, dealt to so many channels.
   ///
-  /// - Precondition: a chunk has an element, and at least one slice.
+  /// - Precondition: it is one of the three collectives, a chunk has an element, and at least one
+  ///   slice.
   init(
-    layout: Layout, elements: Int, channels: Int = 1, chunkElements: Int = .max, slices: Int = 1,
-    inPlace: Bool
+    _ collective: Collective = .allReduce, layout: Layout, elements: Int, channels: Int = 1,
+    order: NodeOrder = .ascending, chunkElements: Int = .max, slices: Int = 1, inPlace: Bool
   ) {
     precondition(chunkElements > 0 && slices > 0, "A chunk has an element and a slice.")
+    precondition(Self.job(of: collective) != nil, "Rings reduce, scatter and gather.")
+    self.collective = collective
     self.layout = layout
     self.elements = elements
+    self.order = order
     self.chunkElements = chunkElements
     self.slices = slices
     lanes = channels
-    caller = CallerBuffers(inPlace: inPlace)
+    self.inPlace = inPlace
   }
 
-  var buffers: [Buffer] { Buffer.caller(elements: elements, inPlace: caller.inPlace) }
+  private static func job(of collective: Collective) -> RingSteps.Job? {
+    switch collective {
+    case .allReduce: .allReduce
+    case .allGather: .allGather
+    case .reduceScatter: .reduceScatter
+    case .broadcast, .reduce, .allToAll: nil
+    }
+  }
+
+  var buffers: [Buffer] {
+    Buffer.caller(collective, elements: elements, ranks: layout.ranks, inPlace: inPlace)
+  }
   var kernels: [Kernel] { [Kernel("ring")] }
 
-  /// Chunks of one length make every node's part the same.
+  /// Chunks of one length make every node's part the same; shares always are of one length.
   var symmetry: Symmetry {
-    elements % (lanes * layout.ranks * slices) == 0 ? .translation : .none
+    collective.hasParts || elements % (lanes * layout.ranks * slices) == 0 ? .translation : .none
   }
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
-    let perNode = layout.ranksPerNode
-    let entry = lane % perNode
-    let position =
-      layout.node(of: rank) * perNode + (layout.local(of: rank) + perNode - entry) % perNode
-    func member(at position: Int) -> Int {
-      let (node, step) = position.quotientAndRemainder(dividingBy: perNode)
-      return node * perNode + (step + entry) % perNode
-    }
-    let ranks = layout.ranks
-    return Cursor(
-      caller: caller, channel: Region(offset: 0, count: elements).part(lane, of: lanes),
-      chunkElements: chunkElements, slices: slices, ranks: ranks, position: position,
-      previous: Port(peer: member(at: (position + ranks - 1) % ranks), lane: lane),
-      next: Port(peer: member(at: (position + 1) % ranks), lane: lane))
+    Cursor(self, RingPath(layout: layout, channel: lane, order: order), rank: rank)
   }
 
-  /// The state of a channel on one rank: the loop, the step from 0 to 2R - 2, and the slice to come.
+  /// The state of a channel on one rank: the loop, the step, and the slice to come.
   struct Cursor: OperationCursor {
-    let caller: CallerBuffers
+    let steps: RingSteps
+    let path: RingPath
+    let parts: PartedBuffers
+    /// What the channel handles: elements of the buffer, or of every rank's share.
     let channel: Region
-    let chunkElements: Int
     let slices: Int
-    let ranks: Int
+    let position: Int
     let previous: Port
     let following: Port
-    /// The chunk that a loop begins with: the one before this rank's own position.
-    let firstChunk: Int
     /// The elements of the current loop.
     var loop: Region
-    var step = 0
+    var step: Int
     var slice = 0
-    var chunk: Int
 
-    init(
-      caller: CallerBuffers, channel: Region, chunkElements: Int, slices: Int, ranks: Int,
-      position: Int, previous: Port, next: Port
-    ) {
-      self.caller = caller
-      self.channel = channel
-      self.chunkElements = chunkElements
-      self.slices = slices
-      self.ranks = ranks
-      self.previous = previous
-      following = next
-      firstChunk = (position + ranks - 1) % ranks
-      chunk = firstChunk
-      let most = ranks.multipliedReportingOverflow(by: chunkElements)
+    init(_ ring: Ring, _ path: RingPath, rank: Int) {
+      let ranks = ring.layout.ranks
+      steps = RingSteps(job: Ring.job(of: ring.collective) ?? .allReduce, members: ranks)
+      self.path = path
+      parts = PartedBuffers(
+        ring.collective, elements: ring.elements, rank: rank, ranks: ranks, inPlace: ring.inPlace)
+      let whole = ring.collective.hasParts ? ring.elements / ranks : ring.elements
+      channel = Region(offset: 0, count: whole).part(path.channel, of: ring.lanes)
+      slices = ring.slices
+      position = path.position(of: rank)
+      previous = Port(peer: path.rank(at: (position + ranks - 1) % ranks), lane: path.channel)
+      following = Port(peer: path.rank(at: (position + 1) % ranks), lane: path.channel)
+      let chunks = ring.collective.hasParts ? 1 : ranks
+      let most = chunks.multipliedReportingOverflow(by: ring.chunkElements)
       loop = Region(
         offset: channel.offset,
         count: most.overflow ? channel.count : min(channel.count, most.partialValue))
+      step = steps.first
     }
 
     mutating func next() -> Operation? {
-      if ranks == 1 {
-        step += 1
-        return step > 1 || caller.inPlace
-          ? nil : .copy(caller.input(channel), to: caller.output(channel), channel.count)
+      if steps.members == 1 { return alone() }
+      guard step <= steps.last || startsNextLoop() else { return nil }
+      let chunk = steps.part(of: position, at: step)
+      var actions = steps.actions(at: step)
+      // The sender of a gathered part keeps it too, where input and output differ.
+      if step == steps.first && steps.job == .allGather && !parts.inPlace {
+        actions.insert(.store)
       }
-      guard step <= 2 * ranks - 2 || startsNextLoop() else { return nil }
-      // Chunk numbers fall by one each step in both halves: a rank passes on what it just got.
-      let part = loop.part(chunk, of: ranks).part(slice, of: slices)
-      var actions: Operation.Actions = []
-      if step > 0 { actions.insert(.receive) }
-      if step > 0 && step < ranks { actions.insert(.reduce) }
-      if step >= ranks - 1 { actions.insert(.store) }
-      if step < 2 * ranks - 2 { actions.insert(.send) }
+      let (source, destination, count) = places(chunk)
       slice += 1
       if slice == slices {
         slice = 0
         step += 1
-        chunk = chunk == 0 ? ranks - 1 : chunk - 1
       }
       return Operation(
-        .transfer, actions: actions, from: previous, to: following, source: caller.input(part),
-        destination: caller.output(part), count: part.count)
+        .transfer, actions: actions, from: previous, to: following, source: source,
+        destination: destination, count: count)
+    }
+
+    /// Where the slice of a chunk comes from and goes to, and its length.
+    private func places(
+      _ chunk: Int
+    ) -> (source: Location, destination: Location, count: Int) {
+      guard parts.collective.hasParts else {
+        let part = loop.part(chunk, of: steps.members).part(slice, of: slices)
+        return (
+          Location(buffer: 0, offset: part.offset),
+          Location(buffer: parts.inPlace ? 0 : 1, offset: part.offset), part.count
+        )
+      }
+      let part = loop.part(slice, of: slices)
+      let owner = path.rank(at: chunk)
+      var source = parts.input(owner)
+      var destination = parts.output(owner)
+      source.offset += part.offset
+      destination.offset += part.offset
+      return (source, destination, part.count)
+    }
+
+    /// A lone rank has its result already, but maybe not in its place.
+    private mutating func alone() -> Operation? {
+      defer { slice = 1 }
+      guard slice == 0 && !parts.inPlace else { return nil }
+      let place = Location(buffer: 0, offset: channel.offset)
+      return .copy(
+        place, to: Location(buffer: 1, offset: channel.offset), channel.count)
     }
 
     /// Moves on to the elements after the current loop; false if there are none.
@@ -125,8 +154,7 @@ struct Ring: Schedule {
       let left = channel.offset + channel.count - start
       guard left > 0 else { return false }
       loop = Region(offset: start, count: min(left, loop.count))
-      step = 0
-      chunk = firstChunk
+      step = steps.first
       return true
     }
   }

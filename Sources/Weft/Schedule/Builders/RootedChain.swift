@@ -1,14 +1,16 @@
 /// Broadcast from rank 0 or reduce to it along a chain of all ranks, pipelined in chunks.
 ///
-/// What NCCL's ring does for these collectives: a broadcast runs 0, 1, … R - 1, a reduce 1, 2, …
-/// R - 1, 0, so every rank but the ends receives, adds or stores, and sends in one pass. R - 1 steps
-/// for the first chunk, one more for every further one. Serves any number of ranks.
+/// What NCCL's rings do for these collectives: a broadcast follows the ring (``RingPath``) from the
+/// root on, a reduce ends at the root, so every rank but the ends receives, adds or stores, and
+/// sends in one pass. R - 1 steps for the first chunk, one more for every further one. Every lane
+/// is a channel with a ring and a part of the data of its own. Serves any number of ranks.
 struct RootedChain: Schedule {
   static let name = "ring"
   let collective: Collective
   let layout: Layout
   let elements: Int
-  let lanes = 1
+  let lanes: Int
+  let order: NodeOrder
   /// The largest number of elements that travel as one message.
   let chunkElements: Int
   let caller: CallerBuffers
@@ -16,12 +18,12 @@ struct RootedChain: Schedule {
   /// The chunks a call is cut into unless said otherwise: the pipe is then almost always full.
   static let usualChunks = 32
 
-  /// Creates a broadcast or a reduce of so many elements.
+  /// Creates a broadcast or a reduce of so many elements, dealt to so many channels.
   ///
   /// - Precondition: it is one of these two, and the chunk is not empty.
   init(
-    _ collective: Collective, layout: Layout, elements: Int, chunkElements: Int? = nil,
-    inPlace: Bool
+    _ collective: Collective, layout: Layout, elements: Int, channels: Int = 1,
+    order: NodeOrder = .ascending, chunkElements: Int? = nil, inPlace: Bool
   ) {
     precondition(collective == .broadcast || collective == .reduce, "A root at one end.")
     let usual = (elements + Self.usualChunks - 1) / Self.usualChunks
@@ -30,6 +32,8 @@ struct RootedChain: Schedule {
     self.collective = collective
     self.layout = layout
     self.elements = elements
+    lanes = channels
+    self.order = order
     self.chunkElements = chunk
     caller = CallerBuffers(inPlace: inPlace)
   }
@@ -39,13 +43,13 @@ struct RootedChain: Schedule {
   var symmetry: Symmetry { .none }
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
-    Cursor(self, rank: rank)
+    Cursor(self, RingPath(layout: layout, channel: lane, order: order), rank: rank)
   }
 
   /// The state of a rank: the chunk it is at.
   struct Cursor: OperationCursor {
     let caller: CallerBuffers
-    let elements: Int
+    let channel: Region
     let chunk: Int
     let isAlone: Bool
     let actions: Operation.Actions
@@ -53,30 +57,33 @@ struct RootedChain: Schedule {
     let following: Port
     var start = 0
 
-    init(_ schedule: RootedChain, rank: Int) {
+    init(_ schedule: RootedChain, _ path: RingPath, rank: Int) {
       let ranks = schedule.layout.ranks
       let isBroadcast = schedule.collective == .broadcast
-      let first = isBroadcast || ranks == 1 ? 0 : 1
-      let last = isBroadcast ? ranks - 1 : 0
+      let position = path.position(of: rank)
+      let root = path.position(of: 0)
+      let first = isBroadcast || ranks == 1 ? root : (root + 1) % ranks
+      let last = isBroadcast ? (root + ranks - 1) % ranks : root
       caller = schedule.caller
-      elements = schedule.elements
+      channel = Region(offset: 0, count: schedule.elements)
+        .part(path.channel, of: schedule.lanes)
       chunk = schedule.chunkElements
       isAlone = ranks == 1
-      previous = Port(peer: (rank + ranks - 1) % ranks)
-      following = Port(peer: (rank + 1) % ranks)
+      previous = Port(peer: path.rank(at: (position + ranks - 1) % ranks), lane: path.channel)
+      following = Port(peer: path.rank(at: (position + 1) % ranks), lane: path.channel)
       var actions: Operation.Actions = []
-      if rank != first { actions.insert(.receive) }
-      if rank != last { actions.insert(.send) }
-      if !isBroadcast, rank != first { actions.insert(.reduce) }
+      if position != first { actions.insert(.receive) }
+      if position != last { actions.insert(.send) }
+      if !isBroadcast, position != first { actions.insert(.reduce) }
       // A broadcast's root keeps its data too, where input and output differ.
-      let keeps = isBroadcast ? rank != first || !schedule.caller.inPlace : rank == last
+      let keeps = isBroadcast ? position != first || !schedule.caller.inPlace : position == last
       if keeps { actions.insert(.store) }
       self.actions = actions
     }
 
     mutating func next() -> Operation? {
-      guard start < elements, !(isAlone && caller.inPlace) else { return nil }
-      let part = Region(offset: start, count: min(chunk, elements - start))
+      guard start < channel.count, !(isAlone && caller.inPlace) else { return nil }
+      let part = Region(offset: channel.offset + start, count: min(chunk, channel.count - start))
       start += part.count
       return Operation(
         .transfer, actions: actions, from: actions.contains(.receive) ? previous : .none,

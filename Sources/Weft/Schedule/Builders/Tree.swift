@@ -3,8 +3,8 @@
 /// The first channels use one tree and the others the second, each for its part of the data. A chunk
 /// is reduced along the chains to each node's head and up the tree of nodes, and the sum comes back
 /// down the same edges. Up and down are two lanes, as NCCL's two thread groups, so a chunk comes
-/// down while later ones go up; the root does both in its up lane. Channel c's chains begin at GPU
-/// c mod G. Serves any number of ranks.
+/// down while later ones go up; the root does both in its up lane. Inside a node every channel has
+/// its own order (``NodeOrder``). Serves any number of ranks.
 struct Tree: Schedule {
   /// Which GPU of a node holds the links to the nodes below; the link up is always the head's.
   enum Attachment: Sendable {
@@ -23,6 +23,7 @@ struct Tree: Schedule {
   /// The first channel that uses the second tree.
   let secondTreeFrom: Int
   let attachment: Attachment
+  let order: NodeOrder
   /// The largest number of elements that travel as one message.
   let chunkElements: Int
   let caller: CallerBuffers
@@ -32,7 +33,8 @@ struct Tree: Schedule {
   /// - Precondition: there is a channel, and the chunk is not empty.
   init(
     layout: Layout, elements: Int, channels: Int = 2, secondTreeFrom: Int = 1,
-    attachment: Attachment = .head, chunkElements: Int = 1 << 16, inPlace: Bool
+    attachment: Attachment = .head, order: NodeOrder = .ascending, chunkElements: Int = 1 << 16,
+    inPlace: Bool
   ) {
     precondition(channels > 0 && chunkElements > 0, "A channel, and a chunk with an element.")
     self.layout = layout
@@ -40,6 +42,7 @@ struct Tree: Schedule {
     self.channels = channels
     self.secondTreeFrom = secondTreeFrom
     self.attachment = attachment
+    self.order = order
     self.chunkElements = chunkElements
     lanes = 2 * channels
     caller = CallerBuffers(inPlace: inPlace)
@@ -72,11 +75,12 @@ struct Tree: Schedule {
     init(of rank: Int, channel: Int, in tree: Tree) {
       let layout = tree.layout
       let perNode = layout.ranksPerNode
-      let entry = channel % perNode
       let node = layout.node(of: rank)
-      let position = (layout.local(of: rank) + perNode - entry) % perNode
+      let path = RingPath(
+        layout: layout, channel: channel, order: tree.order, closesInNode: false)
+      let position = path.position(of: rank) - node * perNode
       func member(node: Int, position: Int) -> Int {
-        node * perNode + (position + entry) % perNode
+        path.rank(at: node * perNode + position)
       }
       let trees = DoubleBinaryTree(nodes: layout.nodes)
       let number = channel < tree.secondTreeFrom ? 0 : 1
