@@ -37,6 +37,9 @@ struct CalibrateCommand: ParsableCommand {
     if topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     try Output.checkFolder(of: global.output)
     let nominal = try start.load(for: file.topology, global)
+    if rowsOptions.measurements.contains(where: KernelFile.isKernelFile) {
+      return try calibrateKernels(file.topology, nominal)
+    }
     let validation = try rowsOptions.calls(on: file.topology, profile: nominal)
     let system = try validation.onlySystem(pooled: fitting.pool)
     let progress = Progress(global)
@@ -52,12 +55,30 @@ struct CalibrateCommand: ParsableCommand {
     let report = CalibrationReport(
       calibration: calibration, nominal: nominal, validation: validation, system: system,
       suggestions: suggest ? suggestions : nil)
-    if let output = global.output {
-      try Output.write(profile(calibration, validation, system).text, to: output)
-    }
+    try emit(report.report, profile(calibration, validation, system))
+  }
+
+  /// Writes the profile if a file was named, and prints the report.
+  private func emit(_ report: Report, _ profile: CalibratedProfile) throws {
+    if let output = global.output { try Output.write(profile.text, to: output) }
     var printed = global
     printed.output = nil
-    try printed.emit(report.report)
+    try printed.emit(report)
+  }
+
+  /// Fits files of kernel times, which go by shape and not by rows of calls.
+  private func calibrateKernels(_ topology: Topology, _ nominal: Profile) throws {
+    if let other = rowsOptions.measurements.first(where: { !KernelFile.isKernelFile($0) }) {
+      throw Failure(
+        .usage, "\(other) has no kernels, other files do",
+        fix: "calibrate kernels and collectives one after the other")
+    }
+    let kernels = KernelCalibration(
+      topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
+    let (report, profile) = try global.timed("the calibration") {
+      try kernels.run(rowsOptions.measurements)
+    }
+    try emit(report, profile)
   }
 
   private func check() throws(Failure) {

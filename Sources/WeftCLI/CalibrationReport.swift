@@ -43,7 +43,7 @@ struct CalibrationReport {
     ])
   }
 
-  private static func unit(_ dimension: Profile.Dimension) -> (String, Double) {
+  static func unit(_ dimension: Profile.Dimension) -> (String, Double) {
     switch dimension {
     case .duration: ("us", 1e6)
     case .bandwidth: ("GB/s", 1e-9)

@@ -152,6 +152,7 @@ extension CalibrationTerm {
     duration("launch.eager", [.launchEager], 0.2...100, unit: 1),
     duration("launch.graph", [.launchGraph], 0.1...50, unit: 0.5),
     duration("nvshmem.put.network", [.nvshmemPutNetwork], 0.1...100, unit: 1),
+    duration("nvshmem.proxy.per-message", [.nvshmemProxy], 0...20, unit: 0.5),
     duration("nvshmem.put.scale-up", [.nvshmemPutScaleUp], 0.02...50, unit: 0.5),
     rate(.nvshmemLane, 1...2000), rate(.nvrarLane, 0.5...400),
     ratio(.nvshmemNetworkEfficiency, from: 0.05),

@@ -144,6 +144,14 @@ public enum Accuracy {
       biasPercent: bias, coveragePercent: covered.isEmpty ? nil : share, noise: noise)
   }
 
+  /// The median and the 95th percentile of errors without their signs, in percent; nil if there are
+  /// none.
+  public static func figures(_ errors: [Double]) -> (median: Double, p95: Double)? {
+    let sizes = errors.map { 100 * abs($0) }.sorted()
+    guard let median = quantile(sizes, 0.5), let p95 = quantile(sizes, 0.95) else { return nil }
+    return (median, p95)
+  }
+
   /// The figures of every group and window that has calls, in the order of groups.
   public static func table(
     of calls: [Call]

@@ -57,6 +57,8 @@ extension Profile {
     // NVSHMEM and NVRAR.
     /// What puts reach of a NIC's rate.
     case nvshmemNetworkEfficiency = "nvshmem.network-efficiency"
+    /// How long the CPU proxy of a GPU is busy with a put, which the next one waits for.
+    case nvshmemProxy = "nvshmem.proxy.per-message"
     /// From a block's put to the first byte on the NIC: request, CPU proxy, descriptor.
     case nvshmemPutNetwork = "nvshmem.put.network"
     /// The same to a GPU of the node, by direct stores.

@@ -35,15 +35,15 @@ public struct CalibratedProfile: Sendable {
   public var profile: Profile
   /// The fitted keys, in the order of the file, with the term that set them.
   public var keys: [(key: Profile.Key, term: Int)]
-  /// The errors.
-  public var calibration: Calibration
+  /// The errors of predictions; nil for kernels, whose parameters have their own alone.
+  public var calibration: Calibration?
   /// The files of the data with the rows used of each.
   public var data: [(file: String, rows: Int)]
 
   /// Creates a profile to write.
   public init(
     identity: Identity, profile: Profile, keys: [(key: Profile.Key, term: Int)],
-    calibration: Calibration, data: [(file: String, rows: Int)]
+    calibration: Calibration?, data: [(file: String, rows: Int)]
   ) {
     self.identity = identity
     self.profile = profile
@@ -65,21 +65,23 @@ public struct CalibratedProfile: Sendable {
     ] {
       if let value { lines.append("\(key): \(quoted(value))") }
     }
-    lines += calibrationLines
+    if let calibration { lines += self.lines(of: calibration) }
     lines.append("parameters:")
     let files = data.map { "\($0.file) (\($0.rows) rows)" }.joined(separator: ", ")
     for (key, term) in keys {
       guard let parameter = profile[key] else { continue }
-      let fitted = calibration.parameters[term]
+      let fitted = calibration?.parameters[term]
       lines.append("  \(key.rawValue):")
       lines.append("    value: \(quantity(parameter.value, key.dimension))")
-      lines.append("    standard_error: \(quantity(fitted.standardError, key.dimension))")
-      lines.append("    source: \(quoted("weft calibrate, \(fitted.name), from \(files)"))")
+      let error = fitted?.standardError ?? parameter.standardError ?? 0
+      lines.append("    standard_error: \(quantity(error, key.dimension))")
+      let name = fitted.map { $0.name + ", " } ?? ""
+      lines.append("    source: \(quoted("weft calibrate, \(name)from \(files)"))")
     }
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private var calibrationLines: [String] {
+  private func lines(of calibration: Calibration) -> [String] {
     var lines = ["calibration:", "  topology: \(quoted(calibration.topology))"]
     lines.append("  sizes: [\(calibration.sizes.lowerBound), \(calibration.sizes.upperBound)]")
     lines.append("  nodes: [\(calibration.nodes.lowerBound), \(calibration.nodes.upperBound)]")
