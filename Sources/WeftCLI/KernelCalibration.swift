@@ -46,10 +46,15 @@ struct KernelCalibration {
     }
     var parts: [Part] = []
     if !products.isEmpty {
-      parts.append(try part("gemm", products) { [$0.n, $0.k] })
+      parts.append(try part("gemm", products, held: held) { [$0.n, $0.k] })
     }
     if !decodes.isEmpty {
-      parts.append(try part("decode attention", decodes) { [$0.sequences, $0.length] })
+      // Decode shares this one with prefill, which it says little of.
+      let prefill = Profile.Key.prefillAttentionComputeEfficiency.rawValue
+      parts.append(
+        try part("decode attention", decodes, held: held.union([prefill])) {
+          [$0.sequences, $0.length]
+        })
     }
     guard !parts.isEmpty else {
       throw Failure(
@@ -74,7 +79,8 @@ struct KernelCalibration {
 
   /// Fits one kind, and every half of its shapes alone to predict the other.
   private func part<Form: KernelForm>(
-    _ kind: String, _ all: [KernelFit.Observation<Form>], shape: (Form) -> [Int]
+    _ kind: String, _ all: [KernelFit.Observation<Form>], held: Set<String>,
+    shape: (Form) -> [Int]
   ) throws -> Part {
     let shapes = Set(all.map { shape($0.form) }).sorted { $0.lexicographicallyPrecedes($1) }
     let places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($1, $0 % 2) })

@@ -103,13 +103,18 @@ extension CalibrationTerm {
     duration("nccl.ll.base", [.ncclRingLLBase, .ncclTreeLLBase], 0.5...100, unit: 2),
     duration("nccl.ll128.base", [.ncclRingLL128Base, .ncclTreeLL128Base], 0.5...100, unit: 2),
     duration("nccl.simple.base", [.ncclRingSimpleBase, .ncclTreeSimpleBase], 0.5...100, unit: 2),
+    duration("nccl.send-receive.ll.base", [.ncclExchangeLLBase], 0.5...100, unit: 2),
+    duration("nccl.send-receive.simple.base", [.ncclExchangeSimpleBase], 0.5...100, unit: 2),
+    duration("nccl.send-receive.per-peer", [.ncclExchangePeer], 0...20, unit: 0.5),
   ]
 
   /// What the proxy of a GPU costs.
   private static let proxies = [
     duration("nccl.proxy.ll.per-message", [.ncclProxyLL], 0.02...40, unit: 0.5),
     duration("nccl.proxy.ll.per-kib", [.ncclProxyLLPerKiB], 0.002...4, unit: 0.05),
-    duration("nccl.proxy.ll.ring-least", [.ncclProxyRingLLLeast], 0...60, unit: 8),
+    // One term for both: where a ring is slow it is so whatever the protocol.
+    duration(
+      "nccl.proxy.ring-least", [.ncclProxyRingLLLeast, .ncclProxyRingSimpleLeast], 0...60, unit: 8),
     duration("nccl.proxy.ll128.per-message", [.ncclProxyLL128], 0.02...40, unit: 0.5),
     duration("nccl.proxy.ll128.per-kib", [.ncclProxyLL128PerKiB], 0.0005...4, unit: 0.02),
     duration("nccl.proxy.ll128.most", [.ncclProxyLL128Most], 0.5...100, unit: 2),

@@ -35,7 +35,7 @@ public struct KernelFit: Sendable {
   ///   - observations: Shapes and times.
   ///   - gpu: The data sheet of the GPU measured.
   ///   - nominal: A complete profile to start from.
-  ///   - held: Keys to leave alone.
+  ///   - asked: Names of keys to leave alone.
   /// - Throws: ``FitError`` if there are too few shapes or nothing to fit.
   public init<Form: KernelForm>(
     _ observations: [Observation<Form>], gpu: GPU, nominal: Profile, held asked: Set<String> = []
@@ -60,7 +60,7 @@ public struct KernelFit: Sendable {
         abs($0 - $1) > 1e-6
       }
       if asked.contains(key.rawValue) {
-        held.append(.init(name: key.rawValue, reason: "asked for"))
+        held.append(.init(name: key.rawValue, reason: "left alone on purpose"))
       } else if !answers {
         held.append(.init(name: key.rawValue, reason: "no measured shape answers to it"))
       } else {

@@ -40,8 +40,13 @@ extension Profile {
     case ncclProxyLL = "nccl.proxy.ll.per-message"
     case ncclProxyLLPerKiB = "nccl.proxy.ll.per-kib"
     case ncclProxyLLMost = "nccl.proxy.ll.most"
-    /// The least that a message of a ring costs.
+    /// The least that a message of a ring costs, with LL and with Simple.
     case ncclProxyRingLLLeast = "nccl.proxy.ll.ring-least"
+    case ncclProxyRingSimpleLeast = "nccl.proxy.simple.ring-least"
+    // Sends and receives in a group, as an all-to-all is: start-up, and what each peer adds to it.
+    case ncclExchangeLLBase = "nccl.send-receive.ll.base"
+    case ncclExchangeSimpleBase = "nccl.send-receive.simple.base"
+    case ncclExchangePeer = "nccl.send-receive.per-peer"
     case ncclProxyLL128 = "nccl.proxy.ll128.per-message"
     case ncclProxyLL128PerKiB = "nccl.proxy.ll128.per-kib"
     case ncclProxyLL128Most = "nccl.proxy.ll128.most"

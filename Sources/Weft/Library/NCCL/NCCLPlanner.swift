@@ -214,11 +214,21 @@ public struct NCCLPlanner: Sendable {
       case .ll128: (.ncclProxyLL128, .ncclProxyLL128PerKiB, .ncclProxyLL128Most)
       case .simple: (.ncclProxySimple, .ncclProxySimplePerKiB, .ncclProxySimpleMost)
       }
+    let least: SimDuration =
+      switch (algorithm, protocolName) {
+      case (.ring, .ll): profile.duration(.ncclProxyRingLLLeast)
+      case (.ring, .simple): profile.duration(.ncclProxyRingSimpleLeast)
+      default: .zero
+      }
     return Costs.Proxy(
       perMessage: profile.duration(keys.message), perKiB: profile.duration(keys.kib),
-      most: profile.duration(keys.most),
-      least: algorithm == .ring && protocolName == .ll
-        ? profile.duration(.ncclProxyRingLLLeast) : .zero)
+      most: profile.duration(keys.most), least: least)
+  }
+
+  /// The start-up of a group of sends and receives with so many peers.
+  func exchangeBase(_ protocolName: NCCLTuner.ProtocolName) -> SimDuration {
+    let key: Profile.Key = protocolName == .ll ? .ncclExchangeLLBase : .ncclExchangeSimpleBase
+    return profile.duration(key) + (fabric.ranks - 1) * profile.duration(.ncclExchangePeer)
   }
 
   /// Wire bytes per payload byte: LL sends 8-byte words half flag, LL128 120 bytes in 128.
