@@ -120,7 +120,27 @@ struct SimulateCommand: ParsableCommand {
           "size_bytes", "requested", "algorithm", "protocol", "channels", "network", "time_us",
         ] + (profile.calibration == nil ? [] : ["low_us", "high_us"]) + [
           "algbw_GBps", "busbw_GBps", "bottleneck",
-        ], notes: records.compactMap(Self.note), seed: seed))
+        ], notes: records.compactMap(Self.note) + tuningTable(records, ranks: fabric.ranks, type),
+        seed: seed))
+  }
+
+  /// What tuning found, in the form of the file that NVRAR's cache reads.
+  ///
+  /// By message size, with the time in milliseconds. NVRAR's chunk counts elements, whatever the
+  /// file calls it.
+  private func tuningTable(_ records: [Record], ranks: Int, _ type: DataType) -> [String] {
+    guard tune else { return [] }
+    let entries = records.compactMap { record -> String? in
+      guard case .object(let found) = record["nvrar"],
+        case .integer(let blocks) = found["blocks"], case .integer(let chunk) = found["chunk"],
+        case .integer(let bytes) = record["size_bytes"], case .number(let time) = record["time_us"]
+      else { return nil }
+      return "\"\(bytes)\": {\"num_blocks\": \(blocks), \"threads_per_block\": 512, "
+        + "\"chunk_bytes\": \(chunk), \"avg_time_ms\": \((time * 10).rounded() / 10000), "
+        + "\"algorithm\": \"ll8\", \"dtype\": \"\(type.rawValue)\"}"
+    }
+    guard !entries.isEmpty else { return [] }
+    return ["tuning_\(ranks)gpu_\(type.rawValue).json: {\(entries.joined(separator: ", "))}"]
   }
 
   private func title(_ fabric: Fabric, _ type: DataType) -> String {
@@ -209,11 +229,43 @@ struct SimulateCommand: ParsableCommand {
         table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))
       }
       explanation["nccl_tuner_us"] = .object(table)
+      try rank(job, plan, tuner, planner, &explanation)
     }
     if let published = plan.publishedTime(on: planner.fabric) {
       explanation["published_formula_us"] = .number(published.microseconds)
     }
     return explanation
+  }
+
+  /// Simulates what NCCL could have run, and says how its choice stands among it.
+  private func rank(
+    _ job: Job, _ plan: Plan, _ tuner: NCCLTuner, _ planner: Planner, _ explanation: inout Record
+  ) throws {
+    var times: [(label: String, time: Double)] = []
+    for candidate in tuner.runnable(job.call.type) {
+      let other = try Failure.planned {
+        () throws(PlanError) in
+        try planner.plan(.nccl(candidate.algorithm, candidate.protocolName), for: job.call)
+      }
+      guard other.canRun(job.network, on: planner.fabric) else { continue }
+      let result = try other.simulate(
+        on: planner.fabric, network: job.network, isolated: job.isolated, foldAllowed: !noFold)
+      times.append(
+        (
+          "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)",
+          result.time.microseconds
+        ))
+    }
+    times.sort { $0.time < $1.time }
+    guard let fastest = times.first else { return }
+    var table = Record()
+    for (label, time) in times { table[label] = .number(time) }
+    explanation["simulated_us"] = .object(table)
+    explanation["fastest_simulated"] = .text(fastest.label)
+    let chosen = plan.algorithm.dropFirst("nccl:".count) + "/" + plan.protocolName
+    if let own = times.first(where: { $0.label == chosen }) {
+      explanation["choice_over_fastest"] = .number(own.time / fastest.time)
+    }
   }
 
   /// The explanation of a row in one line.
@@ -229,7 +281,14 @@ struct SimulateCommand: ParsableCommand {
         return "\(field.name): \((number * 10).rounded() / 10)\(unit)"
       }.joined(separator: ", ")
     }
-    let table = list("nccl_tuner_us", " us").map { "; NCCL's tuner predicts \($0)" } ?? ""
+    var table = list("nccl_tuner_us", " us").map { "; NCCL's tuner predicts \($0)" } ?? ""
+    if let simulated = list("simulated_us", " us") { table += "; simulated \(simulated)" }
+    if case .number(let ratio) = explanation["choice_over_fastest"], ratio > 1.005,
+      case .text(let fastest) = explanation["fastest_simulated"]
+    {
+      let factor = (ratio * 100).rounded() / 100
+      table += "; NCCL's choice takes \(factor) times as long as \(fastest)"
+    }
     var published = ""
     if case .number(let time) = explanation["published_formula_us"] {
       published = "; the published formula gives \((time * 10).rounded() / 10) us for links alone"

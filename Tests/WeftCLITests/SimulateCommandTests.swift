@@ -99,10 +99,11 @@ import Testing
   }
 
   @Test func `a pick of NCCL's that cannot run is said`() throws {
-    let arguments = "simulate all-reduce --topology dgx-h100 --nodes 1 --size 1K --size 64M"
+    let arguments = "simulate all-gather --topology vista --nodes 8 --size 1K --size 1M"
     let outcome = try weft(arguments)
     #expect(outcome.status == 0)
-    #expect(outcome.errors.contains("NCCL picks nvls for 67108864 bytes, which Weft cannot run"))
+    #expect(outcome.errors.contains("NCCL picks pat for 1048576 bytes"))
+    #expect(outcome.errors.contains("which Weft cannot run"))
     #expect(outcome.output.contains("nccl:ring"))
     #expect(try weft(arguments + " --algorithm nccl:ring").errors.isEmpty)
   }
@@ -112,6 +113,32 @@ import Testing
       "simulate all-reduce --topology flat --nodes 4 --algorithm ring,all-pairs "
         + "-b 1K -e 16K -f 4 --network event,flow")
     #expect(rows.count == 2 * 3 * 2)
+  }
+
+  @Test func `an explanation ranks what NCCL could have run`() throws {
+    let rows = try results(
+      "simulate all-reduce --topology perlmutter --nodes 4 --size 1M --explain")
+    let explanation = try #require(rows.first?["explanation"] as? [String: Any])
+    let simulated = try #require(explanation["simulated_us"] as? [String: Double])
+    #expect(Set(simulated.keys) == ["tree/ll", "tree/simple", "ring/ll", "ring/simple"])
+    let fastest = try #require(explanation["fastest_simulated"] as? String)
+    let least = try #require(simulated.values.min())
+    #expect(simulated[fastest] == least)
+    let time = try #require(rows.first?["time_us"] as? Double)
+    #expect(explanation["choice_over_fastest"] as? Double == time / least)
+  }
+
+  @Test func `tuning NVRAR prints the table that its cache reads`() throws {
+    let outcome = try weft(
+      "simulate all-reduce --topology perlmutter --nodes 2 --algorithm nvrar --size 64K --tune")
+    let line = try #require(
+      outcome.output.split(separator: "\n").first { $0.contains("tuning_8gpu_bf16.json: ") })
+    let text = try #require(line.split(separator: ": ", maxSplits: 1).last)
+    let table = try #require(
+      try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: [String: Any]])
+    let entry = try #require(table["65536"])
+    #expect(entry["num_blocks"] is Int && entry["chunk_bytes"] is Int)
+    #expect(try #require(entry["avg_time_ms"] as? Double) > 0)
   }
 
   @Test func `tuning NVRAR is never worse than its standard parameters`() throws {

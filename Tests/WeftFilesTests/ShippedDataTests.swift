@@ -97,6 +97,17 @@ import WeftFiles
     #expect(profile.duration(.ncclTreeSimpleNetwork) == .microseconds(14))
   }
 
+  @Test func `puts by the GPU itself are an option, not the rule`() throws {
+    let file = try ProfileFile(
+      path: repositoryRoot + "/topologies/profiles/optional/nvrar-ibgda.yaml")
+    let vista = try data.topology("vista").topology
+    #expect(file.mismatch(with: vista) == nil)
+    let usual = try data.nominalProfile(for: vista)
+    let posted = usual.replacing(with: file.profile)
+    #expect(posted.duration(.nvshmemPutNetwork) < usual.duration(.nvshmemPutNetwork))
+    #expect(file.mismatch(with: try data.topology("perlmutter").topology) != nil)
+  }
+
   @Test func `models are found by name, by path, or not at all`() throws {
     #expect(
       try data.modelPath("llama-3.1-70b") == repositoryRoot

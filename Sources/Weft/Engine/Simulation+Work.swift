@@ -140,6 +140,7 @@ extension Simulation where Network: ~Copyable {
     byteCount += bytes * fold.factor
     let port = outgoing(index, operation.to)
     var route = fabric.route(from: source, to: target, stripe: index % schedule.lanes)
+      .crossed(via: operation.via)
     if fold.factor > 1 {
       route.first %= Int32(fabric.linksPerNode)
       if route.last >= 0 { route.last %= Int32(fabric.linksPerNode) }

@@ -102,13 +102,14 @@ public struct Planner: Sendable {
           fix: "ask for nccl")
     }
     let tuner = nccl.tuner(call.collective)
-    if let algorithm, !tuner.runnable.contains(where: { $0.algorithm == algorithm }) {
+    if let algorithm, !tuner.runnable(call.type).contains(where: { $0.algorithm == algorithm }) {
       return PlanError(
         problem: "NCCL \(tuner.version) has no \(call.collective.rawValue) by "
           + "\(algorithm.rawValue) on \(fabric.nodes) x \(fabric.gpusPerNode) GPUs of "
           + "'\(fabric.topology.name)'",
         fix: "use nccl"
-          + Set(tuner.runnable.map { ", nccl:\($0.algorithm.rawValue)" }).sorted().joined())
+          + Set(tuner.runnable(call.type).map { ", nccl:\($0.algorithm.rawValue)" }).sorted()
+          .joined())
     }
     let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring
     return PlanError(

@@ -2,6 +2,7 @@
 enum AnySchedule: Sendable {
   case ring(Ring)
   case tree(Tree)
+  case switchReduction(SwitchReduction)
   case recursiveDoubling(RecursiveDoubling)
   case halvingDoubling(HalvingDoubling)
   case binomialTree(BinomialTree)
@@ -30,6 +31,7 @@ enum AnySchedule: Sendable {
     switch self {
     case .ring(let schedule): try visitor.visit(schedule)
     case .tree(let schedule): try visitor.visit(schedule)
+    case .switchReduction(let schedule): try visitor.visit(schedule)
     case .recursiveDoubling(let schedule): try visitor.visit(schedule)
     case .halvingDoubling(let schedule): try visitor.visit(schedule)
     case .binomialTree(let schedule): try visitor.visit(schedule)

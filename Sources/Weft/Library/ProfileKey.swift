@@ -28,6 +28,11 @@ extension Profile {
     case ncclTreeSimpleBase = "nccl.tree.simple.base"
     case ncclTreeSimpleScaleUp = "nccl.tree.simple.scale-up-step"
     case ncclTreeSimpleNetwork = "nccl.tree.simple.network-step"
+    /// The same of NVLS, and what it reaches of the rate that NCCL plans its heads with.
+    case ncclNVLSBase = "nccl.nvls.base"
+    case ncclNVLSScaleUp = "nccl.nvls.scale-up-step"
+    case ncclNVLSNetwork = "nccl.nvls.network-step"
+    case ncclNVLSEfficiency = "nccl.nvls.efficiency"
     /// The wire's part of a step, which topologies have as their own latency.
     case ncclScaleUpWire = "nccl.scale-up-step-wire"
     case ncclNetworkWire = "nccl.network-step-wire"
@@ -121,7 +126,8 @@ extension Profile {
         .bandwidth
       case .memoryEfficiency, .gemmComputeEfficiency, .gemmMemoryEfficiency,
         .decodeAttentionMemoryEfficiency, .prefillAttentionComputeEfficiency, .ncclFurtherPeer,
-        .ncclScaleUpEfficiency, .ncclNetworkEfficiency, .nvshmemNetworkEfficiency:
+        .ncclScaleUpEfficiency, .ncclNVLSEfficiency, .ncclNetworkEfficiency,
+        .nvshmemNetworkEfficiency:
         .ratio
       case .memoryReserved: .size
       default: .duration

@@ -59,6 +59,16 @@ public struct Operation: Hashable, Sendable {
     case kernel
   }
 
+  /// What a switch inside a node does to a message, which decides whose links carry it.
+  public enum Via: UInt8, Sendable {
+    /// Nothing: it crosses the sender's and the receiver's link.
+    case links
+    /// It is added to others on the way, and one of them carries the sum over the receiver's link.
+    case reduction
+    /// It is a copy of another that has crossed the sender's link.
+    case multicast
+  }
+
   /// The parts of a transfer, in the order they happen.
   public struct Actions: OptionSet, Hashable, Sendable {
     /// The bits.
@@ -94,6 +104,8 @@ public struct Operation: Hashable, Sendable {
   public var destination: Location
   /// The number of elements; for a kernel, its index.
   public var count: Int
+  /// What a switch of the node does to the message.
+  public var via = Via.links
 
   init(
     _ kind: Kind, actions: Actions = [], from: Port = .none, to: Port = .none,

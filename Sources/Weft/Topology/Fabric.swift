@@ -145,6 +145,17 @@ public struct Route: Sendable {
   public var latency: SimDuration
 }
 
+extension Route {
+  /// The part of a route through a switch that a message crosses by itself.
+  func crossed(via: Operation.Via) -> Route {
+    switch via {
+    case .links: self
+    case .reduction: Route(first: first, last: -1, latency: latency)
+    case .multicast: Route(first: last < 0 ? first : last, last: -1, latency: latency)
+    }
+  }
+}
+
 extension Fabric {
   /// The route from one rank's GPU to another's, over the NICs that lane `stripe` uses.
   ///

@@ -121,4 +121,54 @@ import Testing
     #expect(grain(.tree, .ll, 640) == 448 * 16)
     #expect(grain(.ring, .simple, 544) == nil)
   }
+
+  /// Nodes of eight GPUs that have an NVSwitch with sums and copies.
+  private var hopper: Topology {
+    var topology = Machine.flat(gpus: 8, nics: 8)
+    topology.gpu.computeCapability = 90
+    return topology
+  }
+
+  @Test func `NVLS is proved, and its links carry the data once each way`() throws {
+    for (nodes, algorithm) in [(1, NCCLTuner.Algorithm.nvls), (2, .nvlsTree), (3, .nvlsTree)] {
+      let planner = try planner(hopper, nodes: nodes)
+      for bytes in [2, 200 << 10] {
+        let plan = try #require(planner.plan(for: call(.allReduce, bytes), algorithm: algorithm))
+        let report = plan.schedule.open(Proof(slots: plan.costs.slots))
+        #expect(report.isProved, "\(nodes) nodes, \(bytes): \(report.findings.prefix(2))")
+      }
+    }
+    let planner = try planner(hopper, nodes: 1)
+    let bytes = 16 << 20
+    let plan = try #require(planner.plan(for: call(.allReduce, bytes), algorithm: .nvls))
+    var costs = Costs.ideal(elementBytes: 2, kernels: 1)
+    costs.slots = plan.costs.slots
+    let result = try plan.priced(as: "ideal", costs)
+      .simulate(on: planner.fabric, network: .flow, isolated: true)
+    // A GPU's link carries 7/8 of the data and its own piece as a head; of a ring, 14/8.
+    let once = Double(bytes) / 150e9
+    #expect(result.time.seconds > once && result.time.seconds < 14.0 / 8 * once)
+  }
+
+  @Test func `NVLS needs a switch, several GPUs and a type that it adds`() throws {
+    var mesh = hopper
+    mesh.node.scaleUp.kind = .mesh
+    #expect(try planner(mesh, nodes: 1).plan(for: call(.allReduce, 1024), algorithm: .nvls) == nil)
+    let planner = try planner(hopper, nodes: 1)
+    let bytes = CollectiveCall(bytes: 1 << 26, type: .int8, inPlace: false, launch: .graph)
+    #expect(planner.plan(for: bytes, algorithm: .nvls) == nil)
+    #expect(planner.plan(for: bytes)?.algorithm == "nccl:ring")
+  }
+
+  @Test func `pieces of NVLS shrink with the size`() throws {
+    let alone = try planner(hopper, nodes: 1)
+    // 128 pieces at a time: 128 KiB from 64 rounds on, then 64, 32 and 16 KiB.
+    #expect(alone.switchChunkBytes(bytes: 1 << 30, pieces: 128) == 128 << 10)
+    #expect(alone.switchChunkBytes(bytes: 1 << 29, pieces: 128) == 64 << 10)
+    #expect(alone.switchChunkBytes(bytes: 1 << 24, pieces: 128) == 32 << 10)
+    #expect(alone.switchChunkBytes(bytes: 1 << 20, pieces: 128) == 16 << 10)
+    let four = try planner(hopper, nodes: 4)
+    #expect(four.switchChunkBytes(bytes: 1 << 30, pieces: 128) == 64 << 10)
+    #expect(four.switchChunkBytes(bytes: 1 << 20, pieces: 128) == 32 << 10)
+  }
 }

@@ -5,7 +5,7 @@ enum BuilderCase: String, CaseIterable, Sendable {
   case ring, slicedRing, tree, balancedTree, recursiveDoubling, halvingDoubling, binomialTree,
     allPairs, nvrar
   case hierarchicalPuts, hierarchicalRing, oneShot, twoShot, packetAllPairs
-  case spreadRing, spreadTree, ringGather, ringScatter, groupedExchange
+  case spreadRing, spreadTree, ringGather, ringScatter, groupedExchange, switchReduction
   case chainBroadcast, chainReduce, treeBroadcast, treeReduce
   case doublingGather, halvingScatter, directGather, directScatter, directAllToAll
 
@@ -38,6 +38,11 @@ enum BuilderCase: String, CaseIterable, Sendable {
       GroupedExchange(
         layout: layout, elements: Collective.allToAll.wholeElements(elements, ranks: layout.ranks),
         channels: lanes, channelsPerPeer: 2, chunkElements: 3)
+    case .switchReduction:
+      SwitchReduction(
+        layout: layout, elements: elements, channels: lanes,
+        heads: max(1, layout.ranksPerNode - layout.ranksPerNode / 4), chunkElements: 9,
+        inPlace: inPlace)
     case .recursiveDoubling:
       RecursiveDoubling(layout: layout, elements: elements, inPlace: inPlace)
     case .halvingDoubling:

@@ -1,4 +1,5 @@
-/// The ring, channel by channel: 2(R - 1) messages over every link.
+/// The ring, channel by channel: 2(R - 1) messages over every link, half as many to gather or to
+/// scatter.
 ///
 /// A message of a step leaves when the one of the step before has come, and when the link is free:
 /// `x(i, k) = max(x(i - 1, k - 1) + hop(i - 1), x(i, k - 1) + interval(i))`. The longest path through
@@ -21,19 +22,20 @@ extension Ring: ClosedFormSchedule {
     let whole = path(loop, on: machine)
     form.breakdown.add(whole, times: loops)
     if rest > 0 { form.breakdown.add(path(rest, on: machine)) }
-    let steps = 2 * (layout.ranks - 1)
     form.messages = (loops + (rest > 0 ? 1 : 0)) * steps * layout.ranks * slices * lanes
     // Every element travels once per step of its chunk; only rounding differs between chunks.
     form.wireBytes = steps * machine.bytes(elements)
     return form
   }
 
+  /// The messages of a chunk from rank to rank.
+  private var steps: Int { (collective == .allReduce ? 2 : 1) * (layout.ranks - 1) }
+
   /// The longest path through one loop of so many elements.
   private func path(_ loop: Int, on machine: AnalyticMachine) -> TimeBreakdown {
     let chunk = (loop + layout.ranks - 1) / layout.ranks
     let slice = (chunk + slices - 1) / slices
-    let steps = 2 * (layout.ranks - 1)
-    let (inside, across, posts) = sharing(on: machine)
+    let (inside, across, posts) = machine.sharing(channels: lanes, order: order)
     let near = machine.hop(elements: slice, crossesNodes: false, sharing: inside)
     let far = machine.hop(
       elements: slice, crossesNodes: true, sharing: across, posts: posts)
@@ -64,22 +66,6 @@ extension Ring: ClosedFormSchedule {
     return path
   }
 
-  /// How many channels share a link inside a node, a NIC, and a GPU's proxy, at most.
-  private func sharing(
-    on machine: AnalyticMachine
-  ) -> (inside: Int, across: Int, posts: Int) {
-    let perNode = layout.ranksPerNode
-    var leaving = Array(repeating: 0, count: perNode)
-    var posted = Array(repeating: 0, count: max(1, machine.fabric.topology.node.nics))
-    for lane in 0..<lanes {
-      let exit = (lane % perNode + perNode - 1) % perNode
-      leaving[exit] += 1
-      if layout.nodes > 1 { posted[machine.fabric.nic(ofGPU: exit, stripe: lane)] += 1 }
-    }
-    let inside = layout.nodes == 1 ? lanes : lanes - (leaving.min() ?? 0)
-    return (max(1, inside), max(1, posted.max() ?? 1), max(1, leaving.max() ?? 1))
-  }
-
   /// What switches beyond the first add on the worst run of so many hops between nodes.
   private func extraLatency(hops: Int, on machine: AnalyticMachine) -> SimDuration {
     guard !machine.fabric.hasEqualLatencies else { return .zero }
@@ -99,15 +85,43 @@ extension Ring: ClosedFormSchedule {
   }
 }
 
+extension AnalyticMachine {
+  /// How many channels of rings share a link inside a node, a NIC, and a GPU's proxy, at most.
+  func sharing(
+    channels: Int, order: NodeOrder
+  ) -> (inside: Int, across: Int, posts: Int) {
+    let perNode = fabric.gpusPerNode
+    let isMesh = fabric.topology.node.scaleUp.kind == .mesh
+    var links = Array(repeating: 0, count: perNode * perNode)
+    var leaving = Array(repeating: 0, count: perNode)
+    var posted = Array(repeating: 0, count: max(1, fabric.topology.node.nics))
+    for lane in 0..<channels {
+      let path = RingPath(
+        layout: Layout(nodes: fabric.nodes, ranksPerNode: perNode), channel: lane, order: order)
+      let exit = path.rank(at: perNode - 1)
+      for position in 0..<(fabric.nodes == 1 ? perNode : perNode - 1) {
+        let (from, to) = (path.rank(at: position), path.rank(at: (position + 1) % perNode))
+        links[from * perNode + (isMesh ? to : 0)] += 1
+      }
+      leaving[exit] += 1
+      if fabric.nodes > 1 { posted[fabric.nic(ofGPU: exit, stripe: lane)] += 1 }
+    }
+    return (max(1, links.max() ?? 1), max(1, posted.max() ?? 1), max(1, leaving.max() ?? 1))
+  }
+}
+
 /// The pipelined chain: one hop after the other for the first chunk, one interval for each other.
 extension RootedChain: ClosedFormSchedule {
   func closedForm(on machine: AnalyticMachine) -> ClosedForm? {
     var form = ClosedForm(breakdown: machine.launch)
     guard layout.ranks > 1 && elements > 0 else { return form }
-    let chunks = (elements + chunkElements - 1) / chunkElements
-    let near = machine.hop(elements: chunkElements, crossesNodes: false)
+    let channel = (elements + lanes - 1) / lanes
+    let chunk = min(chunkElements, channel)
+    let chunks = (channel + chunk - 1) / chunk
+    let (inside, across, posts) = machine.sharing(channels: lanes, order: order)
+    let near = machine.hop(elements: chunk, crossesNodes: false, sharing: inside)
     let far = machine.hop(
-      elements: chunkElements, crossesNodes: true,
+      elements: chunk, crossesNodes: true, sharing: across, posts: posts,
       latency: machine.slowestLatency { ($0 + 1) % layout.nodes })
     let crossings = layout.nodes - 1
     form.breakdown.add(far.time, times: crossings)
@@ -118,8 +132,8 @@ extension RootedChain: ClosedFormSchedule {
       : layout.ranksPerNode == 1 ? far.interval : far.interval.orLonger(near.interval)
     // The last chunk may be shorter; what follows it at the far end is its own length.
     form.breakdown.add(slowest, times: chunks - 1)
-    form.breakdown.add(machine.working(elements: chunkElements))
-    form.messages = chunks * (layout.ranks - 1)
+    form.breakdown.add(machine.working(elements: chunk))
+    form.messages = lanes * chunks * (layout.ranks - 1)
     form.wireBytes = (layout.ranks - 1) * machine.bytes(elements)
     return form
   }

@@ -45,12 +45,10 @@ struct AnalyticMachine {
       time.synchronization = costs.receive.scaleUp
       interval.scaleUpSerialization = link
       interval.reduction = max(.zero, work - link)
-      // A streaming receiver passes on what has come; the bytes are paid for once, at the end.
-      let streams = costs.streamGrain.map { bytes > $0 } ?? false
-      if !streams {
-        time.scaleUpSerialization = link
-        time.reduction = max(.zero, work - link)
-      }
+      // A streaming receiver starts when a grain has come; the rest is paid for once, at the end.
+      let share = Double(min(bytes, costs.streamGrain ?? bytes)) / Double(max(1, bytes))
+      time.scaleUpSerialization = link.scaled(by: share)
+      time.reduction = max(.zero, work - link).scaled(by: share)
       return Hop(time: time, interval: interval)
     }
     let link = fabric.networkRate.time(toMove: bytes * sharing)

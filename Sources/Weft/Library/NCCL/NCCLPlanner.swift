@@ -42,7 +42,7 @@ public struct NCCLPlanner: Sendable {
       return exchange(call, protocolName)
     }
     let tuner = tuner(call.collective)
-    let allowed = tuner.runnable.filter {
+    let allowed = tuner.runnable(call.type).filter {
       ($0.algorithm == algorithm ?? $0.algorithm)
         && ($0.protocolName == protocolName ?? $0.protocolName)
     }
@@ -62,7 +62,9 @@ public struct NCCLPlanner: Sendable {
       schedule = ring(call, candidate.protocolName, channels: work.channels)
     case .tree:
       schedule = tree(call, candidate.protocolName, channels: work.channels)
-    case .nvls, .nvlsTree, .pat:
+    case .nvls, .nvlsTree:
+      schedule = switchReduction(call, channels: work.channels)
+    case .pat:
       preconditionFailure("\(algorithm.rawValue) is not runnable.")
     }
     return Plan(
@@ -112,6 +114,28 @@ public struct NCCLPlanner: Sendable {
         chunkElements: treeChunkBytes(protocolName, channelBytes: call.bytes / channels)
           / call.type.bytes,
         inPlace: call.inPlace))
+  }
+
+  private func switchReduction(_ call: CollectiveCall, channels: Int) -> AnySchedule {
+    let heads = min(fabric.gpusPerNode, graph.nvls?.heads ?? 1)
+    return .switchReduction(
+      SwitchReduction(
+        layout: layout, elements: call.elements, channels: channels, heads: heads,
+        chunkElements: switchChunkBytes(bytes: call.bytes, pieces: channels * heads)
+          / call.type.bytes, inPlace: call.inPlace))
+  }
+
+  /// The largest piece of NVLS and NVLSTree, smaller where there are few of them.
+  ///
+  /// Source: NCCL 2.30.7, src/enqueue.cc.
+  func switchChunkBytes(bytes: Int, pieces: Int) -> Int {
+    let isAlone = fabric.nodes == 1
+    var chunk = fabric.nodes >= 4 ? 64 << 10 : 128 << 10
+    let steps = isAlone ? [(64, 64), (32, 8), (16, 2)] : [(64, 4), (32, 1)]
+    for (kib, share) in steps where chunk > kib << 10 && bytes < share * pieces * chunk {
+      chunk = kib << 10
+    }
+    return chunk
   }
 
   /// The largest chunk of a ring: one slot of the protocol's buffer, four of Simple's.
@@ -180,9 +204,27 @@ public struct NCCLPlanner: Sendable {
     costs.streamGrain = Self.passBytes(algorithm, protocolName, threads: threads)
     if call.launch == .eager { costs.enqueue = profile.duration(.ncclEnqueue) }
     costs.proxy = proxy
+    if algorithm == .nvls || algorithm == .nvlsTree { return switched(costs) }
     costs.furtherPeerShare = profile.ratio(.ncclFurtherPeer)
     costs.linkEfficiency = Costs.ByMedium(
       scaleUp: profile.ratio(.ncclScaleUpEfficiency),
+      network: profile.ratio(.ncclNetworkEfficiency))
+    return costs
+  }
+
+  /// The costs of NVLS: a head adds and copies a piece in one pass, and all heads together reach
+  /// the rate that NCCL plans with.
+  ///
+  /// A head fetches the sum of a piece while it works on it, so no more than the next piece is under
+  /// way, however many its buffer holds.
+  private func switched(_ costs: Costs) -> Costs {
+    var costs = costs
+    costs.furtherPeerShare = 0
+    costs.slots = 2
+    let planned = Double(graph.nvls?.heads ?? 1) * (graph.nvls?.intra ?? 1)
+    let link = fabric.topology.node.scaleUp.bandwidth.gigabytesPerSecond
+    costs.linkEfficiency = Costs.ByMedium(
+      scaleUp: min(1, planned * profile.ratio(.ncclNVLSEfficiency) / link),
       network: profile.ratio(.ncclNetworkEfficiency))
     return costs
   }
@@ -259,7 +301,7 @@ public struct NCCLPlanner: Sendable {
     case (.tree, .simple):
       (.ncclTreeSimpleBase, .ncclTreeSimpleScaleUp, .ncclTreeSimpleNetwork, .ncclSimpleLane)
     case (.nvls, _), (.nvlsTree, _), (.pat, _):
-      preconditionFailure("\(algorithm.rawValue) is not runnable.")
+      (.ncclNVLSBase, .ncclNVLSScaleUp, .ncclNVLSNetwork, .ncclSimpleLane)
     }
   }
 }

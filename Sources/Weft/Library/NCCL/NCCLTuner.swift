@@ -21,8 +21,8 @@ public struct NCCLTuner: Sendable {
     /// Whether Weft has a schedule for it; what has none is shown and never picked.
     public var isRunnable: Bool {
       switch self {
-      case .tree, .ring: true
-      case .nvls, .nvlsTree, .pat: false
+      case .tree, .ring, .nvls, .nvlsTree: true
+      case .pat: false
       }
     }
   }
@@ -90,8 +90,10 @@ public struct NCCLTuner: Sendable {
     }
   }
 
-  /// The candidates that Weft can run.
-  public var runnable: [Candidate] { candidates.filter(\.algorithm.isRunnable) }
+  /// The candidates that Weft can run, for elements of a type.
+  public func runnable(_ type: DataType = .bf16) -> [Candidate] {
+    candidates.filter { $0.algorithm.isRunnable && allows($0, type) }
+  }
 
   /// The candidate that NCCL picks for a size: the one of least predicted time.
   ///
