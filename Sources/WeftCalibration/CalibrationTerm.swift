@@ -103,6 +103,7 @@ extension CalibrationTerm {
     duration("nccl.ll.base", [.ncclRingLLBase, .ncclTreeLLBase], 0.5...100, unit: 2),
     duration("nccl.ll128.base", [.ncclRingLL128Base, .ncclTreeLL128Base], 0.5...100, unit: 2),
     duration("nccl.simple.base", [.ncclRingSimpleBase, .ncclTreeSimpleBase], 0.5...100, unit: 2),
+    duration("nccl.nvls.base", [.ncclNVLSBase], 0.5...200, unit: 2),
     duration("nccl.send-receive.ll.base", [.ncclExchangeLLBase], 0.5...100, unit: 2),
     duration("nccl.send-receive.simple.base", [.ncclExchangeSimpleBase], 0.5...100, unit: 2),
     duration("nccl.send-receive.per-peer", [.ncclExchangePeer], 0...20, unit: 0.5),
@@ -135,6 +136,9 @@ extension CalibrationTerm {
       "nccl.simple.scale-up-latency", [.ncclRingSimpleScaleUp, .ncclTreeSimpleScaleUp], 0...40,
       unit: 0.5, form: .beyond([.ncclScaleUpWire])),
     duration(
+      "nccl.nvls.scale-up-latency", [.ncclNVLSScaleUp], 0...60, unit: 2,
+      form: .beyond([.ncclScaleUpWire])),
+    duration(
       "nccl.ll.network-latency", [.ncclRingLLNetwork, .ncclTreeLLNetwork], 0...60, unit: 2,
       form: .beyond([.ncclNetworkWire, .ncclProxyLL])),
     duration(
@@ -149,7 +153,8 @@ extension CalibrationTerm {
   private static let rates = [
     rate(.ncclLLLane, 1...400), rate(.ncclLL128Lane, 1...400), rate(.ncclSimpleLane, 1...400),
     ratio(.ncclFurtherPeer, from: 0.01),
-    ratio(.ncclScaleUpEfficiency, from: 0.05), ratio(.ncclNetworkEfficiency, from: 0.05),
+    ratio(.ncclNVLSEfficiency, from: 0.05), ratio(.ncclScaleUpEfficiency, from: 0.05),
+    ratio(.ncclNetworkEfficiency, from: 0.05),
   ]
 
   /// NVRAR and the NVSHMEM below it.
