@@ -54,7 +54,8 @@ let package = Package(
       name: "WeftFilesTests", dependencies: ["WeftFiles", "CWeftPlan", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "WeftCalibrationTests", dependencies: ["WeftCalibration", "CGSL", "TestSupport"],
+      name: "WeftCalibrationTests",
+      dependencies: ["WeftCalibration", "WeftFiles", "CGSL", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "WeftStudyTests",

@@ -1,4 +1,5 @@
 import Weft
+import WeftCalibration
 
 /// Predicts measured calls by simulation, each different one once.
 struct CallPredictor {
@@ -8,25 +9,13 @@ struct CallPredictor {
     var protocolName: String
     var channels: Int
     var microseconds: Double
-  }
-
-  private struct Key: Hashable {
-    var algorithm: AlgorithmName
-    var version: NCCLVersion
-    var layout: Layout
-    var call: CollectiveCall
-    var parameters: NVRARPlanner.Parameters
-  }
-
-  private struct PlannerKey: Hashable {
-    var version: NCCLVersion
-    var layout: Layout
+    /// The 95 % interval in microseconds, if the profile was calibrated.
+    var interval: ClosedRange<Double>?
   }
 
   let topology: Topology
   let profile: Profile
-  private var planners: [PlannerKey: Planner] = [:]
-  private var known: [Key: Result<Prediction, MeasuredCall.Unserved>] = [:]
+  let model: CollectiveModel
 
   /// Operations of one call that are too many to simulate, which would take minutes.
   private static let operationLimit = 20_000_000
@@ -34,55 +23,52 @@ struct CallPredictor {
   init(topology: Topology, profile: Profile) {
     self.topology = topology
     self.profile = profile
+    model = CollectiveModel(topology: topology)
   }
 
-  /// The time of a call, or why there is none.
-  ///
-  /// - Throws: ``SimulationError``, which is a mistake of Weft.
-  mutating func predict(
-    _ call: MeasuredCall, inPlace: Bool
-  ) throws -> Result<Prediction, MeasuredCall.Unserved> {
-    let key = Key(
-      algorithm: call.algorithm, version: call.version, layout: call.layout,
-      call: CollectiveCall(
-        call.collective, bytes: call.bytes, type: call.type, inPlace: inPlace,
-        launch: call.group.launch),
-      parameters: call.parameters)
-    if let result = known[key] { return result }
-    let result = try simulate(key)
-    known[key] = result
-    return result
-  }
-
-  private mutating func simulate(
-    _ key: Key
-  ) throws -> Result<Prediction, MeasuredCall.Unserved> {
-    let planner = try planner(PlannerKey(version: key.version, layout: key.layout))
+  /// What would run for a call, or why nothing can.
+  func plan(_ sample: CollectiveSample) throws -> Result<Plan, MeasuredCall.Unserved> {
     let plan: Plan
     do {
-      plan = try planner.plan(key.algorithm, for: key.call, parameters: key.parameters)
-    } catch {
+      plan = try model.plan(sample, profile)
+    } catch let error as PlanError {
       return .failure(MeasuredCall.Unserved(reason: error.problem))
     }
-    let size = plan.size(on: planner.fabric, foldAllowed: true, limit: Self.operationLimit)
-    guard size.operations < Self.operationLimit else {
+    let operations = try model.operations(sample, profile, limit: Self.operationLimit)
+    guard operations < Self.operationLimit else {
       return .failure(
         MeasuredCall.Unserved(
           reason: "\(plan.algorithm) would take more than \(Self.operationLimit) operations"))
     }
-    let result = try plan.simulate(on: planner.fabric, network: .flow, isolated: false)
-    return .success(
-      Prediction(
-        algorithm: plan.algorithm, protocolName: plan.protocolName, channels: plan.channels,
-        microseconds: result.time.microseconds))
+    return .success(plan)
   }
 
-  private mutating func planner(_ key: PlannerKey) throws -> Planner {
-    if let planner = planners[key] { return planner }
-    let fabric = try Fabric(
-      topology, nodes: key.layout.nodes, gpusPerNode: key.layout.ranksPerNode)
-    let planner = Planner(fabric: fabric, profile: profile, ncclVersion: key.version)
-    planners[key] = planner
-    return planner
+  /// The times of calls that can be planned, under this or another profile of the machine.
+  func predictions(
+    _ calls: [(sample: CollectiveSample, plan: Plan)], under other: Profile? = nil,
+    progress: @Sendable (Int, Int) -> Void
+  ) throws -> [Prediction] {
+    let predictions = try model.predictions(
+      calls.map(\.sample), under: other ?? profile, progress: progress)
+    return zip(calls, predictions).map { call, prediction in
+      var result = Prediction(
+        algorithm: call.plan.algorithm, protocolName: call.plan.protocolName,
+        channels: call.plan.channels, microseconds: prediction.seconds * 1e6)
+      if let low = prediction.low, let high = prediction.high {
+        result.interval = low * 1e6...high * 1e6
+      }
+      return result
+    }
+  }
+}
+
+extension MeasuredCall {
+  /// The call as calibration and simulation take it.
+  func sample(inPlace: Bool) -> CollectiveSample {
+    CollectiveSample(
+      algorithm: algorithm, version: version, layout: layout,
+      call: CollectiveCall(
+        collective, bytes: bytes, type: type, inPlace: inPlace, launch: group.launch),
+      parameters: parameters)
   }
 }

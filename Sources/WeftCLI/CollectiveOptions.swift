@@ -114,7 +114,9 @@ struct ProfileOptions: ParsableArguments {
     let nominal = try global.data().nominalProfile(for: topology)
     guard let profile else { return nominal }
     let file = try ProfileFile(path: profile)
-    if let mismatch = file.mismatch(with: topology) { Console.warn(mismatch, global) }
+    if let note = file.mismatch(with: topology) ?? file.transfer(to: topology) {
+      Console.warn(note, global)
+    }
     return nominal.replacing(with: file.profile)
   }
 }

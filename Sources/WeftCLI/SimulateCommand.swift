@@ -1,5 +1,6 @@
 import ArgumentParser
 import Weft
+import WeftCalibration
 import WeftFiles
 
 /// `weft simulate`: the time of a collective over sizes and algorithms.
@@ -90,9 +91,8 @@ struct SimulateCommand: ParsableCommand {
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
     warn(sizes: sizes, type: type, collective, ranks: fabric.ranks)
-    let planner = Planner(
-      fabric: fabric, profile: try profile.load(for: fabric.topology, global),
-      ncclVersion: version)
+    let profile = try self.profile.load(for: fabric.topology, global)
+    let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
     var jobs: [Job] = []
     for name in names {
@@ -109,13 +109,16 @@ struct SimulateCommand: ParsableCommand {
     }
     try checkSizes(of: jobs, pricing, planner)
     let records = try global.timed("the simulation") {
-      try jobs.map { try record($0, pricing, planner) }
+      let records = try jobs.map { try record($0, pricing, planner) }
+      let samples = jobs.map { sample($0, pricing, planner, version) }
+      return try Interval.added(to: records, samples, profile, fabric.topology)
     }
     try global.emit(
       Report(
         records, title: title(fabric, type),
         columns: [
           "size_bytes", "requested", "algorithm", "protocol", "channels", "network", "time_us",
+        ] + (profile.calibration == nil ? [] : ["low_us", "high_us"]) + [
           "algbw_GBps", "busbw_GBps", "bottleneck",
         ], notes: records.compactMap(Self.note) + tuningTable(records, ranks: fabric.ranks, type),
         seed: seed))
@@ -188,6 +191,21 @@ struct SimulateCommand: ParsableCommand {
         try explanation(job, name, plan, result, planner))
     }
     return record
+  }
+
+  /// The call as a calibration knows it; nil for what none was fitted to.
+  private func sample(
+    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner, _ version: NCCLVersion
+  ) -> CollectiveSample? {
+    switch job.name {
+    case .nccl, .nvrar:
+      guard pricing == .library && !job.isolated && !tune else { return nil }
+      let fabric = planner.fabric
+      return CollectiveSample(
+        algorithm: job.name, version: version,
+        layout: Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode), call: job.call)
+    case .plain, .imported: return nil
+    }
   }
 
   /// What each class of parameters is worth, and for NCCL its own table.

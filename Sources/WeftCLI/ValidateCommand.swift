@@ -12,35 +12,16 @@ struct ValidateCommand: ParsableCommand {
       library, version, collective, … as far as known), or what nccl-tests printed. An error is \
       predicted / measured - 1; the bias is the median error with its sign. What was measured more \
       than once, in place and out of place included, counts once with its best time; how far the \
-      others are above it is the noise.
+      others are above it is the noise. With --folds every call is predicted by a calibration that \
+      has not seen it: by size, of K folds the k-th has every K-th size; by nodes, each number of \
+      nodes is predicted from the smaller ones; by system, each from the others.
       """)
 
   @OptionGroup var topology: TopologyOptions
   @OptionGroup var profile: ProfileOptions
+  @OptionGroup var rowsOptions: MeasurementOptions
+  @OptionGroup var fitting: FittingOptions
   @OptionGroup var global: GlobalOptions
-
-  @Option(
-    parsing: .upToNextOption, help: "Files of measured times: CSV, or the output of nccl-tests.")
-  var measurements: [String] = []
-
-  @Option(
-    name: .customLong("where"),
-    help: ArgumentHelp(
-      "Use rows alone whose column has this text in it; repeatable.", valueName: "column=value"))
-  var conditions: [String] = []
-
-  @Option(help: "The library of rows that name none: nccl or nvrar.")
-  var library: String?
-
-  @Option(
-    help: "How kernels were started in rows that do not say: graph or eager.",
-    transform: { text throws(ValidationError) in
-      guard let launch = StepLaunch(rawValue: text) else {
-        throw ValidationError("'\(text)' is neither graph nor eager.")
-      }
-      return launch
-    })
-  var launch = StepLaunch.eager
 
   @Flag(help: "List every call, not groups alone.")
   var rows = false
@@ -49,8 +30,11 @@ struct ValidateCommand: ParsableCommand {
     parsing: .unconditional, help: "Exit with 1 if the overall median error is above this, in %.")
   var maxError: Double?
 
-  @Option(parsing: .unconditional, help: "Not available: it needs calibration.")
+  @Option(parsing: .unconditional, help: "Calibrate on the other folds, 2 or more of them.")
   var folds: Int?
+
+  @Option(help: "What folds are made of: size, nodes or system.")
+  var foldsBy: CrossValidation.Division = .size
 
   func run() throws {
     try check()
@@ -58,47 +42,50 @@ struct ValidateCommand: ParsableCommand {
     if self.topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     let topology = file.topology
     let profile = try self.profile.load(for: topology, global)
-    var files: [MeasurementFile] = []
-    for path in measurements { files.append(try MeasurementFile(path: path)) }
-    let filter = try RowFilter(conditions, columns: files.flatMap(\.columns))
-    let chosen = try filter.choose(from: files)
-    var validation = Validation(
-      topology: topology, profile: profile,
-      defaults: MeasuredCall.Defaults(library: library, launch: launch))
-    for file in files { validation.leaveOut(file.unusable) }
-    for row in chosen { validation.add(row) }
+    var validation = try rowsOptions.calls(on: topology, profile: profile)
+    var notes: [String] = []
     try global.timed("the validation") {
-      var progress = Progress("calls predicted", of: validation.calls.count, global)
+      let progress = Progress(global)
       defer { progress.finish() }
-      try validation.predict { progress.update($0) }
+      if let folds {
+        let division = CrossValidation(division: foldsBy, folds: folds, fitting: fitting)
+        notes = try division.predict(&validation, progress)
+      } else {
+        try validation.predict(validation.served) {
+          progress.update("simulating", $0, of: $1)
+        }
+      }
     }
     try validation.requireResults()
     for warning in validation.warnings { Console.warn(warning, global) }
-    try global.emit(validation.report(rows: rows, asData: global.format == .json))
+    let title =
+      folds == nil
+      ? nil
+      : "held-out predictions for \(topology.name) against measurements, folds by "
+        + foldsBy.rawValue
+    try global.emit(
+      validation.report(rows: rows, asData: global.format == .json, title: title, notes: notes))
     try judge(validation)
   }
 
   private func check() throws(Failure) {
-    guard !measurements.isEmpty || topology.showTopology else {
-      throw Failure(
-        .usage, "there is nothing to compare with",
-        fix: "name files of measured times with --measurements FILE…")
+    if !topology.showTopology { try rowsOptions.check() }
+    if let folds {
+      guard folds >= 2 && folds <= 100 else {
+        throw Failure(
+          .usage, "--folds \(folds): a call must be predicted by a fit that has not seen it",
+          fix: "give 2 to 100, such as 2 for half the sizes against the other half")
+      }
+      guard profile.profile == nil else {
+        throw Failure(
+          .usage, "--folds calibrates by itself, so --profile changes nothing",
+          fix: "leave one of them out")
+      }
     }
-    guard folds == nil else {
-      throw Failure(
-        .usage,
-        "--folds needs a calibration that is repeated without each part of the data, "
-          + "which this version of Weft does not have",
-        fix: "leave --folds out: the profile is compared with all rows")
-    }
+    try fitting.check()
     if let maxError, !(maxError >= 0 && maxError.isFinite) {
       throw Failure(
         .usage, "--max-error \(maxError) is no percentage", fix: "give 0 or more, such as 25")
-    }
-    if let library, !["nccl", "nvrar"].contains(library) {
-      throw Failure(
-        .usage, "unknown library '\(library)'",
-        fix: Failure.suggestion(library, ["nccl", "nvrar"]))
     }
   }
 

@@ -6,16 +6,17 @@ extension Validation {
   /// The groups with what was left out, and with `rows` every call.
   ///
   /// One object holds both; a table or CSV of calls takes the place of the groups.
-  func report(rows: Bool, asData: Bool) -> Report {
+  func report(rows: Bool, asData: Bool, title: String? = nil, notes first: [String] = []) -> Report
+  {
     let list = rows ? calls.compactMap(Self.record) : []
-    let title = "predictions for \(topology.name) against measurements"
-    let notes = overallNotes + self.notes
+    let title = title ?? "predictions for \(topology.name) against measurements"
+    let notes = overallNotes + first + self.notes
     if rows && !asData {
       return Report(
         list, title: title,
         columns: [
           "file", "line", "system", "version", "nodes", "ranks", "size_bytes", "algorithm",
-          "protocol", "channels", "measured_us", "predicted_us", "error_pct",
+          "protocol", "channels", "measured_us", "predicted_us", "low_us", "high_us", "error_pct",
         ], notes: notes)
     }
     let groups = Accuracy.table(of: compared).map { entry in
@@ -36,7 +37,8 @@ extension Validation {
       groups, title: title,
       columns: [
         "system", "library", "version", "collective", "nodes", "ranks", "launch", "window", "rows",
-        "median_abs_pct", "p95_abs_pct", "bias_pct", "noise.median_pct", "noise.p95_pct",
+        "median_abs_pct", "p95_abs_pct", "bias_pct", "coverage_95_pct", "noise.median_pct",
+        "noise.p95_pct",
       ], notes: notes, extra: extra)
   }
 
@@ -54,6 +56,8 @@ extension Validation {
       "protocol": .text(prediction.protocolName), "channels": .integer(prediction.channels),
       "measurements": .integer(entry.rows.count), "measured_us": .number(best.microseconds),
       "predicted_us": .number(prediction.microseconds),
+      "low_us": Value(prediction.interval?.lowerBound),
+      "high_us": Value(prediction.interval?.upperBound),
       "error_pct": .number(100 * call.error),
     ])
   }
@@ -69,6 +73,7 @@ extension Validation {
       return "\(window.rawValue == "all" ? "overall" : window.rawValue): \(summary.calls) calls, "
         + "median error \(Self.short(summary.medianAbsolutePercent)) %, 95th percentile "
         + "\(Self.short(summary.p95AbsolutePercent)) %, bias \(Self.short(summary.biasPercent)) %"
+        + (summary.coveragePercent.map { ", \(Self.short($0)) % inside their intervals" } ?? "")
         + noise
     }
   }
@@ -112,12 +117,12 @@ extension Record {
     for field in Record(summary).fields { self[field.name] = field.value }
   }
 
-  /// The figures of some calls; no profile has an interval yet, so none covers anything.
+  /// The figures of some calls.
   fileprivate init(_ summary: Accuracy.Summary) {
     self.init([
       "rows": .integer(summary.calls), "median_abs_pct": .number(summary.medianAbsolutePercent),
       "p95_abs_pct": .number(summary.p95AbsolutePercent), "bias_pct": .number(summary.biasPercent),
-      "coverage_95_pct": .null,
+      "coverage_95_pct": Value(summary.coveragePercent),
       "noise": .object(
         Record([
           "repeats": .integer(summary.noise?.repeats ?? 0),
@@ -127,7 +132,7 @@ extension Record {
     ])
   }
 
-  fileprivate init(_ row: UnusableRow) {
+  init(_ row: UnusableRow) {
     self.init(["file": .text(row.file), "line": .integer(row.line), "reason": .text(row.reason)])
   }
 }

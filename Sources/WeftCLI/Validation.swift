@@ -1,4 +1,5 @@
 import Weft
+import WeftCalibration
 import WeftFiles
 
 /// Measured rows gathered to calls, their predictions, and the report of how far they are apart.
@@ -7,6 +8,8 @@ struct Validation {
   struct Entry {
     var call: MeasuredCall
     var rows: [Measurement]
+    /// What Weft would run; nil until it is planned, and if nothing can serve it.
+    var plan: Plan?
     var prediction: CallPredictor.Prediction?
 
     /// The measured times against the predicted one; nil if there is none.
@@ -14,7 +17,7 @@ struct Validation {
       prediction.map {
         Accuracy.Call(
           group: call.group, bytes: call.bytes, measured: rows.map(\.microseconds),
-          predicted: $0.microseconds)
+          predicted: $0.microseconds, interval: $0.interval)
       }
     }
 
@@ -22,6 +25,9 @@ struct Validation {
     var best: Measurement {
       rows.dropFirst().reduce(rows[0]) { $1.microseconds < $0.microseconds ? $1 : $0 }
     }
+
+    /// The call, in place if its best row was.
+    var sample: CollectiveSample { call.sample(inPlace: best.inPlace ?? false) }
   }
 
   private let defaults: MeasuredCall.Defaults
@@ -59,18 +65,45 @@ struct Validation {
     unusable.append(UnusableRow(file: row.file, line: row.line, reason: reason))
   }
 
-  /// Predicts every call, in place if its best row was.
-  mutating func predict(progress: (Int) -> Void) throws {
+  /// Plans every call; those that nothing can serve are left out with the reason.
+  mutating func plan() throws {
     for index in calls.indices {
       let entry = calls[index]
-      switch try predictor.predict(entry.call, inPlace: entry.best.inPlace ?? false) {
-      case .success(let prediction):
-        calls[index].prediction = prediction
+      switch try predictor.plan(entry.sample) {
+      case .success(let plan): calls[index].plan = plan
       case .failure(let error):
         for row in entry.rows { leaveOut(row, error.reason) }
       }
-      progress(index + 1)
     }
+  }
+
+  /// The indices of the calls that can be predicted.
+  var served: [Int] { calls.indices.filter { calls[$0].plan != nil } }
+
+  /// Predicts calls that were planned, under the profile or another one of the machine.
+  mutating func predict(
+    _ indices: [Int], under profile: Profile? = nil, progress: @Sendable (Int, Int) -> Void
+  ) throws {
+    let planned = indices.compactMap { index in
+      calls[index].plan.map { (index: index, call: (sample: calls[index].sample, plan: $0)) }
+    }
+    let predictions = try predictor.predictions(
+      planned.map(\.call), under: profile, progress: progress)
+    for (entry, prediction) in zip(planned, predictions) {
+      calls[entry.index].prediction = prediction
+    }
+  }
+
+  /// The simulations behind the predictions, for a calibration that needs the same ones.
+  var model: CollectiveModel { predictor.model }
+
+  /// The profile of the predictions.
+  var profile: Profile { predictor.profile }
+
+  /// What calibration takes a call for: its best time.
+  func observation(_ index: Int) -> CollectiveCalibration.Observation {
+    CollectiveCalibration.Observation(
+      sample: calls[index].sample, seconds: calls[index].best.microseconds * 1e-6)
   }
 
   /// The calls that were measured and predicted.

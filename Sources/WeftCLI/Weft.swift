@@ -11,8 +11,8 @@ struct WeftCommand: ParsableCommand {
     abstract: "Predict GPU collective communication and LLM strong scaling before cluster time.",
     version: version,
     subcommands: [
-      SimulateCommand.self, VerifyCommand.self, PredictCommand.self, ValidateCommand.self,
-      TopologyCommand.self, ScheduleCommand.self, RunCommand.self,
+      SimulateCommand.self, VerifyCommand.self, PredictCommand.self, CalibrateCommand.self,
+      ValidateCommand.self, TopologyCommand.self, ScheduleCommand.self, RunCommand.self,
     ])
 
   /// Runs the command line and ends with the exit code of the contract.

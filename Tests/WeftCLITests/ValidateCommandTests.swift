@@ -122,7 +122,12 @@ import Testing
 
   @Test(arguments: [
     ("", 64, "there is nothing to compare with", "--measurements"),
-    ("--measurements FILE --folds 5", 64, "--folds needs a calibration", "leave --folds out"),
+    ("--measurements FILE --folds 1", 64, "--folds 1: a call must be predicted", "2 to 100"),
+    (
+      "--measurements FILE --folds 2 --profile p.yaml", 64, "--profile changes nothing", "leave one"
+    ),
+    ("--measurements FILE --hold nccl.x", 64, "--hold: there is no term 'nccl.x'", "nccl."),
+    ("--measurements FILE --max-parameters 0", 64, "--max-parameters 0 fits nothing", "1 or more"),
     ("--measurements FILE --max-error -1", 64, "--max-error -1.0 is no percentage", "0 or more"),
     ("--measurements FILE --library gloo", 64, "unknown library 'gloo'", "nccl, nvrar"),
     ("--measurements FILE --launch later", 64, "neither graph nor eager", "--help"),

@@ -72,7 +72,7 @@ import WeftFiles
     ),
     ("size_bytes,time_us\n\"8,1\n9,2\n", "m.csv:2", "a quoted cell does not end"),
     ("size_bytes,time_us\n\"8\"9,1\n", "m.csv:2", "there is text after the quoted cell '8'"),
-    ("{\"version\": 3}", "m.csv", "the file is JSON, which Weft does not read here"),
+    ("{\"version\": 3}", "m.csv:1", "the JSON has no list 'results', as nccl-tests writes it"),
   ])
   func `what is wrong with a whole file is an error with its place`(
     text: String, place: String, problem: String

@@ -1,7 +1,7 @@
 /// What it costs to run a schedule's operations, beyond what links take.
 ///
 /// A planner fills it in from a protocol and a ``Profile``; the engine only applies it.
-public struct Costs: Sendable {
+public struct Costs: Hashable, Sendable {
   /// One value for messages inside a node and one for messages between nodes.
   public struct ByMedium<Value: Sendable>: Sendable {
     /// The value inside a node.
@@ -17,7 +17,7 @@ public struct Costs: Sendable {
   }
 
   /// What one kernel costs.
-  public struct KernelCosts: Sendable {
+  public struct KernelCosts: Hashable, Sendable {
     /// The time from the end of what came before to the kernel's start.
     public var launch: SimDuration
     /// What one lane moves per second: the wire bytes of a message it sends, receives or forwards,
@@ -32,26 +32,29 @@ public struct Costs: Sendable {
   }
 
   /// A processor of every GPU that posts its messages to the NIC, one after the other.
-  public struct Proxy: Sendable {
+  public struct Proxy: Hashable, Sendable {
     /// What a message costs, however small.
     public var perMessage: SimDuration
     /// What it costs besides, for every 1024 wire bytes.
     public var perKiB: SimDuration
     /// The most that a message costs: large ones are handed over in one piece.
     public var most: SimDuration
+    /// The least that a message costs.
+    public var least: SimDuration
 
     /// Creates the costs of a proxy.
-    public init(perMessage: SimDuration, perKiB: SimDuration, most: SimDuration) {
+    public init(
+      perMessage: SimDuration, perKiB: SimDuration, most: SimDuration, least: SimDuration = .zero
+    ) {
       self.perMessage = perMessage
       self.perKiB = perKiB
       self.most = most
+      self.least = least
     }
 
     /// How long the proxy is busy with a message of so many wire bytes before it enters the NIC.
     func service(_ bytes: Int) -> SimDuration {
-      min(
-        most,
-        perMessage + perKiB.scaled(by: Double(bytes) / 1024))
+      max(least, min(most, perMessage + perKiB.scaled(by: Double(bytes) / 1024)))
     }
   }
 
@@ -62,7 +65,10 @@ public struct Costs: Sendable {
   /// The number of messages of one port that may be under way or unread at a time.
   public var slots: Int
   /// Wire bytes per payload byte of a sent message, as a fraction.
-  public var wire: (numerator: Int, denominator: Int)
+  public var wire: (numerator: Int, denominator: Int) {
+    get { (wireNumerator, wireDenominator) }
+    set { (wireNumerator, wireDenominator) = newValue }
+  }
   /// From the arrival of a message's last byte until the receiver acts on it.
   public var receive: ByMedium<SimDuration>
   /// From a put or signal until its first byte enters the first link.
@@ -81,6 +87,22 @@ public struct Costs: Sendable {
   /// The share of its time that an operation takes which goes on with the elements at hand: a
   /// further child's data to add, or the same data sent to a further child.
   public var furtherPeerShare = 1.0
+  /// A tuple has no hash, so ``wire`` is kept in parts.
+  private var wireNumerator: Int
+  private var wireDenominator: Int
+
+  init(
+    elementBytes: Int, kernels: [KernelCosts], slots: Int, wire: (numerator: Int, denominator: Int),
+    receive: ByMedium<SimDuration>, put: ByMedium<SimDuration>, signalBytes: Int
+  ) {
+    self.elementBytes = elementBytes
+    self.kernels = kernels
+    self.slots = slots
+    (wireNumerator, wireDenominator) = wire
+    self.receive = receive
+    self.put = put
+    self.signalBytes = signalBytes
+  }
 
   /// Links alone: nothing but latency and bandwidth takes time, and slots never run out.
   public static func ideal(elementBytes: Int, kernels: Int) -> Costs {
@@ -97,3 +119,6 @@ public struct Costs: Sendable {
     return (payload * wire.numerator + wire.denominator - 1) / wire.denominator
   }
 }
+
+extension Costs.ByMedium: Equatable where Value: Equatable {}
+extension Costs.ByMedium: Hashable where Value: Hashable {}

@@ -71,14 +71,20 @@ public enum Accuracy {
     public var measured: [Double]
     /// The predicted time in microseconds.
     public var predicted: Double
+    /// The 95 % interval of the prediction in microseconds; nil if none is known.
+    public var interval: ClosedRange<Double>?
 
     /// Creates a call.
-    public init(group: Group, bytes: Int, measured: [Double], predicted: Double) {
+    public init(
+      group: Group, bytes: Int, measured: [Double], predicted: Double,
+      interval: ClosedRange<Double>? = nil
+    ) {
       precondition(!measured.isEmpty && measured.allSatisfy { $0 > 0 }, "Times are above zero.")
       self.group = group
       self.bytes = bytes
       self.measured = measured
       self.predicted = predicted
+      self.interval = interval
     }
 
     /// The best measured time, which the prediction is held against.
@@ -101,6 +107,8 @@ public enum Accuracy {
     public var p95AbsolutePercent: Double
     /// The median of the errors with their signs: below zero where predictions are too fast.
     public var biasPercent: Double
+    /// The share of calls whose measured time is inside its interval; nil if none has one.
+    public var coveragePercent: Double?
     /// What measuring again changes; nil if nothing was measured twice.
     public var noise: Noise?
   }
@@ -129,9 +137,19 @@ public enum Accuracy {
     if let median = quantile(excesses, 0.5), let p95 = quantile(excesses, 0.95) {
       noise = Noise(repeats: excesses.count, medianPercent: median, p95Percent: p95)
     }
+    let covered = calls.compactMap { call in call.interval.map { $0.contains(call.best) } }
+    let share = 100 * Double(covered.count { $0 }) / Double(max(1, covered.count))
     return Summary(
       calls: calls.count, medianAbsolutePercent: median, p95AbsolutePercent: p95,
-      biasPercent: bias, noise: noise)
+      biasPercent: bias, coveragePercent: covered.isEmpty ? nil : share, noise: noise)
+  }
+
+  /// The median and the 95th percentile of errors without their signs, in percent; nil if there are
+  /// none.
+  public static func figures(_ errors: [Double]) -> (median: Double, p95: Double)? {
+    let sizes = errors.map { 100 * abs($0) }.sorted()
+    guard let median = quantile(sizes, 0.5), let p95 = quantile(sizes, 0.95) else { return nil }
+    return (median, p95)
   }
 
   /// The figures of every group and window that has calls, in the order of groups.

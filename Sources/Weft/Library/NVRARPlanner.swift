@@ -69,6 +69,8 @@ public struct NVRARPlanner: Sendable {
         network: profile.duration(.nvshmemPutNetwork)),
       signalBytes: 8)
     costs.linkEfficiency.network = profile.ratio(.nvshmemNetworkEfficiency)
+    let proxy = profile.duration(.nvshmemProxy)
+    if proxy > .zero { costs.proxy = Costs.Proxy(perMessage: proxy, perKiB: .zero, most: proxy) }
     return costs
   }
 }

@@ -28,6 +28,8 @@ public struct Profile: Sendable {
 
   /// The names of the files this profile was merged from.
   public var names: [String]
+  /// What a calibration knows of the errors of its parameters; nil for nominal profiles.
+  public var calibration: Calibration?
   private var parameters: [Parameter?]
 
   /// Creates a profile without any parameter.
@@ -49,6 +51,7 @@ public struct Profile: Sendable {
   public func replacing(with other: Profile) -> Profile {
     var result = self
     result.names += other.names
+    result.calibration = other.calibration ?? calibration
     for key in Key.allCases {
       if let parameter = other[key] { result[key] = parameter }
     }

@@ -45,6 +45,13 @@ extension Profile {
     case ncclProxyLL = "nccl.proxy.ll.per-message"
     case ncclProxyLLPerKiB = "nccl.proxy.ll.per-kib"
     case ncclProxyLLMost = "nccl.proxy.ll.most"
+    /// The least that a message of a ring costs, with LL and with Simple.
+    case ncclProxyRingLLLeast = "nccl.proxy.ll.ring-least"
+    case ncclProxyRingSimpleLeast = "nccl.proxy.simple.ring-least"
+    // Sends and receives in a group, as an all-to-all is: start-up, and what each peer adds to it.
+    case ncclExchangeLLBase = "nccl.send-receive.ll.base"
+    case ncclExchangeSimpleBase = "nccl.send-receive.simple.base"
+    case ncclExchangePeer = "nccl.send-receive.per-peer"
     case ncclProxyLL128 = "nccl.proxy.ll128.per-message"
     case ncclProxyLL128PerKiB = "nccl.proxy.ll128.per-kib"
     case ncclProxyLL128Most = "nccl.proxy.ll128.most"
@@ -60,6 +67,8 @@ extension Profile {
     // NVSHMEM and NVRAR.
     /// What puts reach of a NIC's rate.
     case nvshmemNetworkEfficiency = "nvshmem.network-efficiency"
+    /// How long the CPU proxy of a GPU is busy with a put, which the next one waits for.
+    case nvshmemProxy = "nvshmem.proxy.per-message"
     /// From a block's put to the first byte on the NIC: request, CPU proxy, descriptor.
     case nvshmemPutNetwork = "nvshmem.put.network"
     /// The same to a GPU of the node, by direct stores.

@@ -33,6 +33,9 @@ public struct ProfileFile: Sendable {
     version = try reader.optionalString("version")
     environment = try reader.optionalString("environment")
     date = try reader.optionalString("date")
+    profile.calibration = try reader.optionalMapping("calibration").map {
+      mapping throws(InputError) in try Self.calibration(mapping)
+    }
     var parameters = try reader.mapping("parameters")
     for key in Profile.Key.allCases {
       guard let mapping = try parameters.optionalMapping(key.rawValue) else { continue }
@@ -52,6 +55,17 @@ public struct ProfileFile: Sendable {
       return "the profile '\(name)' belongs to \(owners.joined(separator: ", ")), not to \(own)"
     }
     return nil
+  }
+
+  /// What to know before parameters that were fitted on one machine are used for another of the
+  /// same GPU and fabric, in words; nil if it is the same one, or the parameters are nominal.
+  public func transfer(to topology: Topology) -> String? {
+    guard let calibration = profile.calibration, calibration.topology != topology.name else {
+      return nil
+    }
+    return "the profile '\(profile.names.joined(separator: ", "))' was calibrated on "
+      + "'\(calibration.topology)', not on '\(topology.name)': its intervals do not know of what "
+      + "differs between the two"
   }
 
   static func parameter(

@@ -5,6 +5,12 @@ extension MeasurementFile {
   mutating func readCSV(_ text: String) throws(InputError) {
     let table = try CSVTable(text: text, file: file)
     columns = table.header.filter { !$0.isEmpty }
+    if let kind = Self.otherKind(columns) {
+      throw InputError(
+        .badContent, place: "\(file):1",
+        problem: "the file has times of \(kind), not of collectives",
+        fix: "give rows of collectives with size_bytes and time_us")
+    }
     for needed in ["size_bytes", "time_us"] where !columns.contains(needed) {
       let near = Suggestion.closest(to: needed, among: columns)
       throw InputError(
@@ -28,6 +34,17 @@ extension MeasurementFile {
       }
       try add(CSVRow(file: file, line: row.line, cells: cells))
     }
+  }
+
+  /// What a CSV of Weft's other measurements is of, by its columns; nil if it is of collectives.
+  private static func otherKind(_ columns: [String]) -> String? {
+    let has = Set(columns)
+    if has.contains("size_bytes") { return nil }
+    if has.isSuperset(of: ["m", "n", "k"]) { return "matrix products" }
+    if has.contains("kv_heads") { return "attention kernels" }
+    if has.contains("context_or_bytes") { return "decode steps" }
+    if has.contains("ttft_ms") || has.contains("tpot_ms") { return "a serving engine" }
+    return nil
   }
 
   private mutating func add(_ row: CSVRow) throws(InputError) {

@@ -72,7 +72,7 @@ extension MeasurementFile {
   }
 
   /// The collective of a name such as `all_reduce_perf`; nil if it names none.
-  private static func collective(in name: String) -> String? {
+  static func collective(in name: String) -> String? {
     let last = name.split(separator: "/").last ?? ""
     let plain = String(last.map { $0 == "-" ? "_" : $0 })
     let known = ["all_reduce", "all_gather", "reduce_scatter", "broadcast", "alltoall", "reduce"]
@@ -81,7 +81,7 @@ extension MeasurementFile {
 }
 
 /// One test of nccl-tests' output, read line by line.
-private struct NCCLTest {
+struct NCCLTest {
   let file: String
   var heads: [String] = []
   var version: String?
@@ -173,7 +173,7 @@ private struct NCCLTest {
   }
 
   /// NCCL's version of its code: 22703 is 2.27.3, and 2708, of before 2.9, is 2.7.8.
-  private static func version(_ code: Int) -> String {
+  static func version(_ code: Int) -> String {
     let unit = code >= 10_000 ? 10_000 : 1_000
     return "\(code / unit).\(code % unit / 100).\(code % 100)"
   }

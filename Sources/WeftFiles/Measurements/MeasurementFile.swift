@@ -1,4 +1,5 @@
-/// A file of measured times: a measurement CSV, or the text that nccl-tests prints.
+/// A file of measured times: a measurement CSV (Weft's own samples among them), what nccl-tests
+/// prints or writes as JSON, NCCL Inspector's JSON lines, or tables of the OSU micro-benchmarks.
 ///
 /// What is wrong with the whole file is an error. What is wrong with a single row leaves the row
 /// out and says why.
@@ -12,7 +13,7 @@ public struct MeasurementFile: Sendable {
   /// The names of the columns that the file has.
   public internal(set) var columns: [String] = []
 
-  /// Reads a file of either kind, told apart by nccl-tests' line of column heads.
+  /// Reads a file of any kind, told apart by how it begins and by lines that only one kind has.
   ///
   /// - Throws: ``InputError``: `missing` if the file cannot be read, `badContent` if it is empty,
   ///   lacks a size or a time, or holds a time that cannot be one.
@@ -26,12 +27,16 @@ public struct MeasurementFile: Sendable {
   public init(text: String, file: String) throws(InputError) {
     self.file = file
     let start = text.drop { $0.isWhitespace }
+    let lines = text.split(whereSeparator: \.isNewline)
     if start.first == "{" || start.first == "[" {
-      throw InputError(
-        .badContent, place: file, problem: "the file is JSON, which Weft does not read here",
-        fix: "give a measurement CSV, or the text that nccl-tests prints")
-    }
-    if text.split(whereSeparator: \.isNewline).contains(where: { Self.isColumnHead($0) }) {
+      if lines.first.map({ $0.contains("\"coll_perf\"") }) == true {
+        try readInspector(text)
+      } else {
+        try readNCCLTestsJSON(try YAMLDocument(text: text, file: file))
+      }
+    } else if lines.contains(where: { Self.isOSUTitle($0) }) {
+      try readOSU(text)
+    } else if lines.contains(where: { Self.isColumnHead($0) }) {
       try readNCCLTests(text)
     } else {
       try readCSV(text)

@@ -57,6 +57,8 @@ extension Profile {
       profile[key] = Parameter(value: value, source: "test")
     }
     profile[.launchEager] = Parameter(value: 5e-6, source: "test")
+    // Closed forms leave it out, and so does the nominal profile.
+    profile[.nvshmemProxy] = Parameter(value: 0, source: "test")
     return profile
   }()
 }

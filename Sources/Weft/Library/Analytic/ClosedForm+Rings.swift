@@ -8,6 +8,8 @@
 /// doi:10.1177/1094342005051521).
 extension Ring: ClosedFormSchedule {
   func closedForm(on machine: AnalyticMachine) -> ClosedForm? {
+    // All-gather and reduce-scatter, the halves of it, have no closed form yet.
+    guard collective == .allReduce else { return nil }
     var form = ClosedForm(breakdown: machine.launch)
     let channel = (elements + lanes - 1) / lanes
     guard layout.ranks > 1 && channel > 0 else {

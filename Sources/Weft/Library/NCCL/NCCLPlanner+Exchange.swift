@@ -17,9 +17,11 @@ extension NCCLPlanner {
     let used = min(channels, parts * fabric.ranks)
     let chunk =
       protocolName == .ll ? 32 << 10 : fabric.nodes > 1 ? Self.networkChunk : Self.nodeChunk
+    var costs = costs(for: call, .ring, protocolName, threads: 512)
+    costs.kernels[0].launch = exchangeBase(protocolName)
     return Plan(
       algorithm: "nccl:send-receive", protocolName: protocolName.rawValue, channels: used,
-      costs: costs(for: call, .ring, protocolName, threads: 512),
+      costs: costs,
       schedule: .groupedExchange(
         GroupedExchange(
           layout: Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode),

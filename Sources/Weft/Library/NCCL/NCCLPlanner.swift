@@ -193,7 +193,7 @@ public struct NCCLPlanner: Sendable {
     _ protocolName: NCCLTuner.ProtocolName, threads: Int
   ) -> Costs {
     let keys = Self.keys(algorithm, protocolName)
-    let proxy = proxy(protocolName)
+    let proxy = proxy(algorithm, protocolName)
     let scaleUp = profile.duration(keys.scaleUp) - profile.duration(.ncclScaleUpWire)
     let network =
       profile.duration(keys.network) - profile.duration(.ncclNetworkWire) - proxy.perMessage
@@ -254,16 +254,30 @@ public struct NCCLPlanner: Sendable {
   }
 
   /// The processor thread that posts a GPU's messages to its NIC.
-  private func proxy(_ protocolName: NCCLTuner.ProtocolName) -> Costs.Proxy {
+  private func proxy(
+    _ algorithm: NCCLTuner.Algorithm, _ protocolName: NCCLTuner.ProtocolName
+  ) -> Costs.Proxy {
     let keys: (message: Profile.Key, kib: Profile.Key, most: Profile.Key) =
       switch protocolName {
       case .ll: (.ncclProxyLL, .ncclProxyLLPerKiB, .ncclProxyLLMost)
       case .ll128: (.ncclProxyLL128, .ncclProxyLL128PerKiB, .ncclProxyLL128Most)
       case .simple: (.ncclProxySimple, .ncclProxySimplePerKiB, .ncclProxySimpleMost)
       }
+    let least: SimDuration =
+      switch (algorithm, protocolName) {
+      case (.ring, .ll): profile.duration(.ncclProxyRingLLLeast)
+      case (.ring, .simple): profile.duration(.ncclProxyRingSimpleLeast)
+      default: .zero
+      }
     return Costs.Proxy(
       perMessage: profile.duration(keys.message), perKiB: profile.duration(keys.kib),
-      most: profile.duration(keys.most))
+      most: profile.duration(keys.most), least: least)
+  }
+
+  /// The start-up of a group of sends and receives with so many peers.
+  func exchangeBase(_ protocolName: NCCLTuner.ProtocolName) -> SimDuration {
+    let key: Profile.Key = protocolName == .ll ? .ncclExchangeLLBase : .ncclExchangeSimpleBase
+    return profile.duration(key) + (fabric.ranks - 1) * profile.duration(.ncclExchangePeer)
   }
 
   /// Wire bytes per payload byte: LL sends 8-byte words half flag, LL128 120 bytes in 128.

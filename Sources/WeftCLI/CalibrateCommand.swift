@@ -1,0 +1,204 @@
+import ArgumentParser
+import Foundation
+import Weft
+import WeftCalibration
+import WeftFiles
+
+/// `weft calibrate`: a profile from measurements.
+struct CalibrateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate",
+    abstract: "Fit what software costs to measured times, and say how sure that is.",
+    discussion: """
+      Every measured call is simulated inside the fit. What the data do not determine stays nominal \
+      and is named with the reason. The profile that -o writes holds values, standard errors, \
+      correlations and residuals; commands that take --profile then give 95 % intervals. Rows of \
+      different systems, versions or environments never share a fit unless --pool asks for it.
+      """)
+
+  @OptionGroup var topology: TopologyOptions
+  @OptionGroup var start: ProfileOptions
+  @OptionGroup var rowsOptions: MeasurementOptions
+  @OptionGroup var fitting: FittingOptions
+  @OptionGroup var global: GlobalOptions
+
+  @Flag(help: "Say which sizes, nodes and protocols to measure next.")
+  var suggest = false
+
+  @Option(help: "The name of the profile; by default made of topology and library.")
+  var name: String?
+
+  @Option(help: "When the data was taken, as YYYY-MM-DD; it is not guessed.")
+  var date: String?
+
+  func run() throws {
+    try check()
+    let file = try topology.load(global)
+    if topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
+    try Output.checkFolder(of: global.output)
+    let nominal = try start.load(for: file.topology, global)
+    if rowsOptions.measurements.contains(where: KernelFile.isKernelFile) {
+      return try calibrateKernels(file.topology, nominal)
+    }
+    let validation = try rowsOptions.calls(on: file.topology, profile: nominal)
+    let system = try validation.onlySystem(pooled: fitting.pool)
+    let progress = Progress(global)
+    let (calibration, suggestions) = try global.timed("the calibration") {
+      defer { progress.finish() }
+      let calibration = try calibrate(validation, system, progress)
+      let candidates = suggest ? Self.candidates(validation, system) : []
+      let suggestions = try calibration.suggestions(
+        8, among: candidates, model: validation.model)
+      return (calibration, suggestions)
+    }
+    for warning in validation.warnings { Console.warn(warning, global) }
+    let report = CalibrationReport(
+      calibration: calibration, nominal: nominal, validation: validation, system: system,
+      suggestions: suggest ? suggestions : nil)
+    try emit(report.report, profile(calibration, validation, system))
+  }
+
+  /// Writes the profile if a file was named, and prints the report.
+  private func emit(_ report: Report, _ profile: CalibratedProfile) throws {
+    if let output = global.output { try Output.write(profile.text, to: output) }
+    var printed = global
+    printed.output = nil
+    try printed.emit(report)
+  }
+
+  /// Fits files of kernel times, which go by shape and not by rows of calls.
+  private func calibrateKernels(_ topology: Topology, _ nominal: Profile) throws {
+    if let other = rowsOptions.measurements.first(where: { !KernelFile.isKernelFile($0) }) {
+      throw Failure(
+        .usage, "\(other) has no kernels, other files do",
+        fix: "calibrate kernels and collectives one after the other")
+    }
+    let kernels = KernelCalibration(
+      topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
+    let (report, profile) = try global.timed("the calibration") {
+      try kernels.run(rowsOptions.measurements)
+    }
+    try emit(report, profile)
+  }
+
+  private func check() throws(Failure) {
+    if !topology.showTopology { try rowsOptions.check() }
+    try fitting.check()
+    if let date, !Self.isDate(date) {
+      throw Failure(.usage, "--date '\(date)' is no date", fix: "write it like 2026-03-31")
+    }
+    if let name,
+      name.isEmpty || !name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) })
+    {
+      throw Failure(
+        .usage, "--name '\(name)' is no name", fix: "use letters, digits, '-', '_' and '.'")
+    }
+  }
+
+  private static func isDate(_ text: String) -> Bool {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.map(\.count) == [4, 2, 2] else { return false }
+    guard let month = Int(parts[1]), let day = Int(parts[2]), Int(parts[0]) != nil else {
+      return false
+    }
+    return (1...12).contains(month) && (1...31).contains(day)
+  }
+
+  private func calibrate(
+    _ validation: Validation, _ system: Validation.System, _ progress: Progress
+  ) throws -> CollectiveCalibration {
+    do {
+      return try CollectiveCalibration(
+        system.calls.map(validation.observation), model: validation.model,
+        topology: validation.topology, nominal: validation.profile, options: fitting.options
+      ) { stage in
+        progress.update("\(stage.name), step \(stage.step), \(stage.simulations) simulations")
+      }
+    } catch let error as FitError {
+      throw Failure(
+        .badContent, "\(error)",
+        fix: "give measurements of more sizes, node counts or protocols"
+          + (validation.unusable.isEmpty ? "" : "; " + validation.notes.joined(separator: "; ")))
+    } catch let error as CalibrationError {
+      throw Failure(.badContent, error.problem, fix: error.fix)
+    }
+  }
+
+  // MARK: - The profile
+
+  private func profile(
+    _ calibration: CollectiveCalibration, _ validation: Validation, _ system: Validation.System
+  ) -> CalibratedProfile {
+    let calls = system.calls.map { validation.calls[$0] }
+    let topology = validation.topology
+    let libraries = Self.unique(calls.map(\.call.group.library))
+    var identity = CalibratedProfile.Identity(
+      name: name ?? ([topology.name] + libraries + ["calibrated"]).joined(separator: "-"),
+      title: "\(libraries.joined(separator: ", ")) on \(topology.name), calibrated",
+      gpu: topology.gpu.name)
+    if calls.contains(where: { $0.call.layout.nodes > 1 }) {
+      identity.interconnect = topology.network.interconnect.rawValue
+    }
+    identity.library = libraries.joined(separator: ", ")
+    let versions = Self.unique(calls.compactMap(\.call.group.version))
+    identity.version = versions.isEmpty ? nil : versions.joined(separator: ", ")
+    let environment = Self.unique(
+      calls.flatMap { [$0.call.group.system] + $0.call.setup.prefix(3) }.compactMap { $0 })
+    identity.environment = environment.isEmpty ? nil : environment.joined(separator: "; ")
+    identity.date = date
+    let keys = calibration.terms.enumerated().flatMap { index, term in
+      term.parameters.map { (key: $0, term: index) }
+    }
+    let files = Self.unique(calls.flatMap(\.rows).map(\.file))
+    let data = files.map { file in
+      (file: file, rows: calls.flatMap(\.rows).count { $0.file == file })
+    }
+    return CalibratedProfile(
+      identity: identity, profile: calibration.profile, keys: keys,
+      calibration: calibration.calibration, data: data)
+  }
+
+  private static func unique(_ texts: [String]) -> [String] {
+    var seen = Set<String>()
+    return texts.filter { seen.insert($0).inserted }
+  }
+
+  // MARK: - What could be measured
+
+  /// Calls like those measured: as NCCL chooses and with everything forced, on these numbers of
+  /// nodes, half and twice of them, over a range of sizes.
+  private static func candidates(
+    _ validation: Validation, _ system: Validation.System
+  ) -> [CollectiveSample] {
+    let samples = system.calls.map { validation.calls[$0].sample }
+    guard let first = samples.first else { return [] }
+    let most = validation.topology.network.maxNodes
+    let measured = Set(samples.map(\.layout.nodes))
+    let nodes = Set(measured.flatMap { [$0, 2 * $0, $0 / 2] })
+      .filter { $0 >= 1 && $0 <= most && $0 <= 16 }.sorted()
+    var names: [AlgorithmName] = [first.algorithm]
+    if case .nccl = first.algorithm {
+      names = [.nccl(nil, nil)]
+      for algorithm in [NCCLTuner.Algorithm.ring, .tree] {
+        for name in NCCLTuner.ProtocolName.allCases { names.append(.nccl(algorithm, name)) }
+      }
+    }
+    var result: [CollectiveSample] = []
+    for nodes in nodes {
+      for name in names {
+        for power in stride(from: 3, through: 24, by: 3) {
+          for collective in Set(samples.map(\.call.collective.rawValue)).sorted() {
+            guard
+              var sample = samples.first(where: { $0.call.collective.rawValue == collective })
+            else { continue }
+            sample.algorithm = name
+            sample.layout = Layout(nodes: nodes, ranksPerNode: first.layout.ranksPerNode)
+            sample.call.bytes = 1 << power
+            if sample.layout.ranks > 1 { result.append(sample) }
+          }
+        }
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,135 @@
+import Weft
+import WeftCalibration
+import WeftFiles
+
+/// `weft calibrate` for files of kernel times.
+struct KernelCalibration {
+  var topology: Topology
+  var nominal: Profile
+  var held: Set<String>
+  var name: String?
+  var date: String?
+
+  /// What was fitted of one kind of kernel.
+  private struct Part {
+    var kind: String
+    var fit: KernelFit
+    /// Errors of shapes that a fit to the other half has not seen.
+    var unseen: [Double]
+    var nominal: [Double]
+    var rows: Int
+  }
+
+  /// Fits every kind of kernel of the files, and gives the report and the profile.
+  func run(_ paths: [String]) throws -> (report: Report, profile: CalibratedProfile) {
+    var products: [KernelFit.Observation<MatrixProduct>] = []
+    var decodes: [KernelFit.Observation<DecodeAttention>] = []
+    var unusable: [UnusableRow] = []
+    var data: [(file: String, rows: Int)] = []
+    var left = 0
+    for path in paths {
+      let file = try KernelFile(path: path)
+      unusable += file.unusable
+      let before = products.count + decodes.count
+      for row in file.rows {
+        switch row.kernel {
+        // What language models run at decode; others follow other forms.
+        case .product(let form) where form.m <= 256 && form.n >= 512 && form.k >= 512:
+          products.append(.init(form: form, seconds: row.microseconds * 1e-6))
+        case .decode(let form)
+        where form.length >= 128 && form.heads > form.keyValueHeads && form.sequences <= 256:
+          decodes.append(.init(form: form, seconds: row.microseconds * 1e-6))
+        case .product, .decode: left += 1
+        }
+      }
+      data.append((file: path, rows: products.count + decodes.count - before))
+    }
+    var parts: [Part] = []
+    if !products.isEmpty {
+      parts.append(try part("gemm", products, held: held) { [$0.n, $0.k] })
+    }
+    if !decodes.isEmpty {
+      // Decode shares this one with prefill, which it says little of.
+      let prefill = Profile.Key.prefillAttentionComputeEfficiency.rawValue
+      parts.append(
+        try part("decode attention", decodes, held: held.union([prefill])) {
+          [$0.sequences, $0.length]
+        })
+    }
+    guard !parts.isEmpty else {
+      throw Failure(
+        .badContent, "no row is of a kernel that is fitted",
+        fix: "give matrix products of m up to 256, or decode attention from 128 tokens on")
+    }
+    var profile = nominal
+    for part in parts {
+      for key in part.fit.keys { profile[key] = part.fit.profile[key] }
+    }
+    var identity = CalibratedProfile.Identity(
+      name: name ?? "\(topology.gpu.name)-kernels-calibrated",
+      title: "kernels on \(topology.gpu.title), calibrated", gpu: topology.gpu.name)
+    identity.date = date
+    let keys = parts.flatMap(\.fit.keys).map { (key: $0, term: 0) }
+    return (
+      report(parts, unusable, left),
+      CalibratedProfile(
+        identity: identity, profile: profile, keys: keys, calibration: nil, data: data)
+    )
+  }
+
+  /// Fits one kind, and every half of its shapes alone to predict the other.
+  private func part<Form: KernelForm>(
+    _ kind: String, _ all: [KernelFit.Observation<Form>], held: Set<String>,
+    shape: (Form) -> [Int]
+  ) throws -> Part {
+    let shapes = Set(all.map { shape($0.form) }).sorted { $0.lexicographicallyPrecedes($1) }
+    let places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($1, $0 % 2) })
+    do {
+      var unseen: [Double] = []
+      for half in 0...1 {
+        let other = all.filter { places[shape($0.form)] != half }
+        let own = all.filter { places[shape($0.form)] == half }
+        guard !own.isEmpty, other.count > 2 * Form.keys.count else { continue }
+        let fit = try KernelFit(other, gpu: topology.gpu, nominal: nominal, held: held)
+        unseen += KernelFit.errors(own, gpu: topology.gpu, profile: fit.profile)
+      }
+      return Part(
+        kind: kind, fit: try KernelFit(all, gpu: topology.gpu, nominal: nominal, held: held),
+        unseen: unseen, nominal: KernelFit.errors(all, gpu: topology.gpu, profile: nominal),
+        rows: all.count)
+    } catch let error as FitError {
+      throw Failure(.badContent, "\(kind): \(error)", fix: "give times of more shapes")
+    }
+  }
+
+  private func report(_ parts: [Part], _ unusable: [UnusableRow], _ left: Int) -> Report {
+    var records: [Record] = []
+    var notes: [String] = []
+    for part in parts {
+      for (key, estimate) in zip(part.fit.keys, part.fit.fit.estimates) {
+        let (unit, factor) = CalibrationReport.unit(key.dimension)
+        records.append(
+          Record([
+            "kernel": .text(part.kind), "parameter": .text(key.rawValue),
+            "value": .number(estimate.value * factor),
+            "standard_error": .number(estimate.standardError * factor), "unit": .text(unit),
+            "nominal": Value((nominal[key]?.value).map { $0 * factor }),
+          ]))
+      }
+      for (name, errors) in [("nominal", part.nominal), ("unseen shapes", part.unseen)] {
+        guard let figures = Accuracy.figures(errors) else { continue }
+        notes.append(
+          "\(part.kind), \(name): \(errors.count) rows, median error "
+            + "\(Validation.short(figures.median)) %, 95th percentile "
+            + "\(Validation.short(figures.p95)) %")
+      }
+      notes += part.fit.held.map { "held at nominal: \($0.name): \($0.reason)" }
+    }
+    if left > 0 { notes.append("\(left) rows are of shapes that the forms are not fitted to") }
+    if let first = unusable.first {
+      notes.append(
+        "not used: \(unusable.count) rows, first \(first.file):\(first.line): \(first.reason)")
+    }
+    return Report(records, title: "kernels on \(topology.gpu.title)", notes: notes)
+  }
+}

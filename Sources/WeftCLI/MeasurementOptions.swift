@@ -1,0 +1,60 @@
+import ArgumentParser
+import Weft
+import WeftFiles
+
+/// The options that name measured rows and say what they leave blank.
+struct MeasurementOptions: ParsableArguments {
+  @Option(
+    parsing: .upToNextOption,
+    help: "Files of measured times: CSV, the output of nccl-tests, Inspector or OSU.")
+  var measurements: [String] = []
+
+  @Option(
+    name: .customLong("where"),
+    help: ArgumentHelp(
+      "Use rows alone whose column has this text in it; repeatable.", valueName: "column=value"))
+  var conditions: [String] = []
+
+  @Option(help: "The library of rows that name none: nccl or nvrar.")
+  var library: String?
+
+  @Option(
+    help: "How kernels were started in rows that do not say: graph or eager.",
+    transform: { text throws(ValidationError) in
+      guard let launch = StepLaunch(rawValue: text) else {
+        throw ValidationError("'\(text)' is neither graph nor eager.")
+      }
+      return launch
+    })
+  var launch = StepLaunch.eager
+
+  func check() throws(Failure) {
+    guard !measurements.isEmpty else {
+      throw Failure(
+        .usage, "there is nothing to compare with",
+        fix: "name files of measured times with --measurements FILE…")
+    }
+    if let library, !["nccl", "nvrar"].contains(library) {
+      throw Failure(
+        .usage, "unknown library '\(library)'",
+        fix: Failure.suggestion(library, ["nccl", "nvrar"]))
+    }
+  }
+
+  /// Reads the files and gathers their rows to calls that a machine can serve.
+  ///
+  /// - Throws: ``InputError`` for a file, ``Failure`` for a condition that no row meets.
+  func calls(on topology: Topology, profile: Profile) throws -> Validation {
+    var files: [MeasurementFile] = []
+    for path in measurements { files.append(try MeasurementFile(path: path)) }
+    let filter = try RowFilter(conditions, columns: files.flatMap(\.columns))
+    let chosen = try filter.choose(from: files)
+    var validation = Validation(
+      topology: topology, profile: profile,
+      defaults: MeasuredCall.Defaults(library: library, launch: launch))
+    for file in files { validation.leaveOut(file.unusable) }
+    for row in chosen { validation.add(row) }
+    try validation.plan()
+    return validation
+  }
+}

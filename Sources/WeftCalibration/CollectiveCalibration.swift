@@ -1,0 +1,173 @@
+import Glibc
+public import Weft
+
+/// Parameters of a profile fitted to measured collectives, with the simulation inside the fit.
+///
+/// Residuals are `ln(simulated / measured)`. Every term that some call answers to is fitted first;
+/// what the data leave undetermined goes back to its nominal value, one term after the other, and
+/// so does what they move least when there are more terms than asked for. The rest is fitted again.
+public struct CollectiveCalibration: Sendable {
+  /// A measured call.
+  public struct Observation: Hashable, Sendable {
+    /// The call.
+    public var sample: CollectiveSample
+    /// The best measured time in seconds.
+    public var seconds: Double
+
+    /// Creates a measured call.
+    public init(sample: CollectiveSample, seconds: Double) {
+      self.sample = sample
+      self.seconds = seconds
+    }
+  }
+
+  /// How to calibrate.
+  public struct Options: Sendable {
+    /// The most parameters of the result.
+    public var mostParameters = 10
+    /// The logarithmic error from which errors count linearly.
+    public var lossScale = 0.05
+    /// Operations of one pass over the calls of the fit; longer calls are left to the residuals.
+    public var operations = 150_000
+    /// Names of terms to leave alone.
+    public var held: Set<String> = []
+
+    /// The usual options.
+    public init() {}
+  }
+
+  /// What the work is at, for a person.
+  public struct Stage: Sendable {
+    /// The step in words.
+    public var name: String
+    /// Steps of the solver so far.
+    public var step: Int
+    /// Simulations done so far.
+    public var simulations: Int
+  }
+
+  /// The fitted terms with their errors.
+  public let fit: NonlinearFit
+  /// The terms in the order of the fit.
+  public let terms: [CalibrationTerm]
+  /// The nominal profile with the fitted parameters in place.
+  public let profile: Profile
+  /// The errors in a form that predictions use.
+  public let calibration: Calibration
+  /// Simulated over measured times of all observations, as logarithms.
+  public let residuals: [Double]
+  /// Calls that were too long to simulate in the fit; they count for the residuals alone.
+  public let leftOut: Int
+  /// The information of the observations about every term that one of them answers to.
+  let information: Information
+
+  /// The least number of different calls.
+  public static let leastCalls = 4
+
+  /// Fits a profile.
+  ///
+  /// - Parameters:
+  ///   - observations: The measured calls, each once.
+  ///   - model: The simulations; one that knows the calls already saves time.
+  ///   - topology: The machine.
+  ///   - nominal: The complete profile to start from.
+  ///   - options: How to calibrate.
+  ///   - progress: Called now and then.
+  /// - Throws: ``FitError`` if the calls do not give a fit, ``CalibrationError`` if they cannot be
+  ///   what they are said to be, ``PlanError``, ``SimulationError``.
+  public init(
+    _ observations: [Observation], model: CollectiveModel, topology: Topology, nominal: Profile,
+    options: Options = Options(), progress: @escaping (Stage) -> Void = { _ in }
+  ) throws {
+    try Self.check(observations)
+    let used = try Self.withinBudget(observations, model, nominal, options.operations)
+    let samples = used.map(\.sample)
+    let start = try model.seconds(samples, under: [nominal])[0]
+    try CalibrationError.checkUnits(used, nominal: start)
+
+    let fitter = Fitter(
+      observations: used, model: model, nominal: nominal, options: options, progress: progress)
+    var held: [Calibration.Held] = []
+    let answering = try fitter.answering(&held)
+    guard !answering.isEmpty else {
+      throw FitError.nothingToFit(reason: "no simulated time answers to one")
+    }
+    let (terms, fit) = try fitter.reduce(answering, &held)
+    self.terms = terms
+    self.fit = fit
+    var profile = nominal
+    for (term, value) in zip(terms, fit.values) { term.apply(value, to: &profile) }
+    self.profile = profile
+    leftOut = observations.count - used.count
+    let times = try model.seconds(observations.map(\.sample), under: [profile])[0]
+    residuals = zip(times, observations).map { log($0 / $1.seconds) }
+    information = try fitter.information(answering, at: profile, scale: fit.scale)
+    calibration = Self.summary(
+      fit, terms, observations, residuals, held, topology: topology.name)
+  }
+
+  private static func check(_ observations: [Observation]) throws(FitError) {
+    for (index, observation) in observations.enumerated()
+    where !(observation.seconds > 0 && observation.seconds.isFinite) {
+      throw .badTime(seconds: observation.seconds, sample: index)
+    }
+    let different = Set(observations.map(\.sample)).count
+    if different == 1 && observations.count > 1 { throw .equalSamples(count: observations.count) }
+    guard different >= leastCalls else {
+      throw .tooFewSamples(count: different, needed: leastCalls)
+    }
+  }
+
+  /// The observations without the longest ones, so that a pass takes no more operations than given.
+  ///
+  /// Long messages tell of rates what shorter ones tell too. A tenth stays whatever it takes.
+  private static func withinBudget(
+    _ observations: [Observation], _ model: CollectiveModel, _ profile: Profile, _ budget: Int
+  ) throws -> [Observation] {
+    let weights = try observations.map {
+      try model.operations($0.sample, profile, limit: 50_000_000)
+    }
+    let order = observations.indices.sorted { (weights[$0], $0) < (weights[$1], $1) }
+    var kept = Set<Int>()
+    var sum = 0
+    for index in order {
+      sum += weights[index]
+      guard sum <= budget || kept.count < max(leastCalls, observations.count / 10) else { break }
+      kept.insert(index)
+    }
+    return observations.indices.filter(kept.contains).map { observations[$0] }
+  }
+
+  private static func summary(
+    _ fit: NonlinearFit, _ terms: [CalibrationTerm], _ observations: [Observation],
+    _ residuals: [Double], _ held: [Calibration.Held], topology: String
+  ) -> Calibration {
+    let sizes = observations.map(\.sample.call.bytes)
+    let nodes = observations.map(\.sample.layout.nodes)
+    // Errors of calls that were fitted are smaller than those of calls to come.
+    let count = Double(observations.count)
+    let optimism = ((count + Double(terms.count)) / max(1, count - Double(terms.count)))
+      .squareRoot()
+    let windows = Accuracy.Window.allCases.compactMap { window -> Calibration.Residual? in
+      let own = zip(sizes, residuals).filter { window.contains($0.0) }.map { abs($0.1) }.sorted()
+      guard !own.isEmpty else { return nil }
+      // The rank that holds 95 % of further draws of the same kind (split conformal prediction).
+      let rank = min(own.count, Int((Double(own.count + 1) * 0.95).rounded(.up)))
+      return Calibration.Residual(
+        window: window, calls: own.count, median: own[own.count / 2],
+        halfWidth: own[rank - 1] * optimism)
+    }
+    return Calibration(
+      topology: topology,
+      parameters: fit.estimates.map {
+        Calibration.Parameter(
+          name: $0.parameter.name, value: $0.value, standardError: $0.standardError)
+      },
+      correlations: terms.indices.map { row in
+        terms.indices.map { row == $0 ? 1 : fit.correlation(row, $0) }
+      },
+      coverageFactor: Quantile.student(0.95, degreesOfFreedom: fit.degreesOfFreedom),
+      residuals: windows, sizes: (sizes.min() ?? 0)...(sizes.max() ?? 0),
+      nodes: (nodes.min() ?? 1)...(nodes.max() ?? 1), held: held)
+  }
+}

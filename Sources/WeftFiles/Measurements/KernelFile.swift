@@ -1,0 +1,104 @@
+public import Weft
+
+/// A CSV of measured kernel times: matrix products or decode attention.
+public struct KernelFile: Sendable {
+  /// A measured matrix product or call of attention.
+  public enum Kernel: Hashable, Sendable {
+    /// A matrix product.
+    case product(MatrixProduct)
+    /// Decode attention, with a cache that may be warm, as tables are taken call by call.
+    case decode(DecodeAttention)
+  }
+
+  /// A row.
+  public struct Row: Hashable, Sendable {
+    /// The line in the file.
+    public var line: Int
+    /// The kernel and its shape.
+    public var kernel: Kernel
+    /// The measured time.
+    public var microseconds: Double
+  }
+
+  /// The file as the user named it.
+  public let file: String
+  /// The rows that can be used.
+  public private(set) var rows: [Row] = []
+  /// The others, with the reason.
+  public private(set) var unusable: [UnusableRow] = []
+
+  /// Whether a text is such a file, by its header.
+  public static func isKernelFile(_ path: String) -> Bool {
+    guard let text = try? TextFile.read(path),
+      let line = text.split(whereSeparator: \.isNewline).first
+    else { return false }
+    let columns = Set(line.split(separator: ",").map { $0.trimmed })
+    return columns.contains("time_us")
+      && (columns.isSuperset(of: ["m", "n", "k"]) || columns.contains("kv_length"))
+  }
+
+  /// Reads a file.
+  ///
+  /// - Throws: ``InputError``: `missing` if it cannot be read, `badContent` if it lacks a column or
+  ///   has no row.
+  public init(path: String) throws(InputError) {
+    let table = try CSVTable(text: try TextFile.read(path), file: path)
+    file = path
+    let columns = Set(table.header)
+    let isProduct = columns.contains("m")
+    let needed =
+      isProduct
+      ? ["m", "n", "k", "time_us"]
+      : ["batch", "query_heads", "kv_heads", "head_dim", "kv_length", "time_us"]
+    if let lacking = needed.first(where: { !columns.contains($0) }) {
+      throw InputError(
+        .badContent, place: "\(path):1", problem: "the header lacks the column '\(lacking)'",
+        fix: "the columns are " + needed.joined(separator: ","))
+    }
+    for row in table.rows {
+      let cells = Dictionary(zip(table.header, row.cells.map(\.trimmed))) { first, _ in first }
+      func whole(_ name: String) -> Int? {
+        cells[name].flatMap(Double.init).flatMap(Int.init(exactly:)).flatMap { $0 > 0 ? $0 : nil }
+      }
+      guard let time = cells["time_us"].flatMap(Double.init), time > 0, time.isFinite else {
+        refuse(row.line, "time_us '\(cells["time_us"] ?? "")' is not a time above zero")
+        continue
+      }
+      let type = DataType(name: cells["dtype"] ?? "bf16")
+      guard let type else {
+        refuse(row.line, "Weft has no type '\(cells["dtype"] ?? "")'")
+        continue
+      }
+      let kernel: Kernel
+      if isProduct {
+        guard let m = whole("m"), let n = whole("n"), let k = whole("k") else {
+          refuse(row.line, "m, n or k is no whole number above zero")
+          continue
+        }
+        kernel = .product(MatrixProduct(m: m, n: n, k: k, weights: type))
+      } else {
+        guard let batch = whole("batch"), let heads = whole("query_heads"),
+          let pairs = whole("kv_heads"), let width = whole("head_dim"),
+          let length = whole("kv_length")
+        else {
+          refuse(row.line, "a number of the shape is no whole number above zero")
+          continue
+        }
+        kernel = .decode(
+          DecodeAttention(
+            sequences: batch, length: length, heads: heads, keyValueHeads: pairs,
+            headDimension: width, type: type, isWarm: true))
+      }
+      rows.append(Row(line: row.line, kernel: kernel, microseconds: time))
+    }
+    guard !rows.isEmpty || !unusable.isEmpty else {
+      throw InputError(
+        .badContent, place: path, problem: "there is no measurement in the file",
+        fix: "add rows below the header")
+    }
+  }
+
+  private mutating func refuse(_ line: Int, _ reason: String) {
+    unusable.append(UnusableRow(file: file, line: line, reason: reason))
+  }
+}

@@ -1,0 +1,107 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct CalibrateCommandTests {
+  private let folder: TemporaryFolder
+  private let file: String
+
+  private static let header =
+    "system,gpu,nodes,ranks,library,version,collective,dtype,launch,size_bytes,time_us\n"
+
+  /// Calls on two GPUs of an A100 node, a line of 9 us and 6 GB/s but for some noise.
+  init() throws {
+    folder = try TemporaryFolder()
+    let rows = stride(from: 5, through: 16, by: 1).map { power in
+      let size = 1 << power
+      let time = (9 + Double(size) / 6000) * (1 + 0.01 * Double(power % 3 - 1))
+      return "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,\(size),\(time)\n"
+    }
+    file = try folder.write(Self.header + rows.joined(), to: "m.csv")
+  }
+
+  private func weft(_ arguments: String) throws -> WeftProcess {
+    try WeftProcess(arguments.split(separator: " ").map(String.init))
+  }
+
+  @Test func `a profile is written, used, and gives intervals`() throws {
+    let profile = folder.path + "/p.yaml"
+    let outcome = try weft(
+      "calibrate --topology dgx-a100 --measurements \(file) --date 2026-01-02 -o \(profile) "
+        + "--suggest")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("standard_error") && outcome.output.contains("fitted, all: 12"))
+    #expect(outcome.output.contains("held at nominal"))
+    let text = try String(contentsOfFile: profile, encoding: .utf8)
+    #expect(text.contains("date: \"2026-01-02\"") && text.contains("rows: 12"))
+
+    let validated = try weft(
+      "validate --topology dgx-a100 --measurements \(file) --profile \(profile) --format json")
+    let root = try JSONSerialization.jsonObject(with: Data(validated.output.utf8))
+    let overall = try #require((root as? [String: Any])?["overall"] as? [String: Any])
+    #expect(try #require(overall["median_abs_pct"] as? Double) < 5)
+    #expect(try #require(overall["coverage_95_pct"] as? Double) >= 90)
+
+    let simulated = try weft(
+      "simulate all-reduce --topology dgx-a100 --gpus-per-node 2 --size 4K --profile \(profile) "
+        + "--format csv")
+    let lines = simulated.output.split(separator: "\n").map {
+      $0.split(separator: ",", omittingEmptySubsequences: false)
+    }
+    let column = try #require(lines[0].firstIndex(of: "time_us"))
+    let numbers = lines[1][column...column + 2].compactMap { Double($0) }
+    #expect(numbers.count == 3 && numbers[1] < numbers[0] && numbers[0] < numbers[2])
+
+    let other = try weft(
+      "simulate all-reduce --topology dgx-h100 --size 4K --profile \(profile) --format csv")
+    #expect(other.errors.contains("belongs to"), "\(other.errors)")
+  }
+
+  @Test func `folds predict what they have not seen`() throws {
+    let outcome = try weft("validate --topology dgx-a100 --measurements \(file) --folds 2")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("# held-out predictions"))
+    #expect(outcome.output.contains("fold 1 of 2") && outcome.output.contains("from 6 calls"))
+    #expect(outcome.output.contains("% inside their intervals"))
+  }
+
+  @Test(arguments: [
+    ("", "the file is empty"),
+    ("one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,1024,9\n", "1 measurements are too few"),
+    (
+      String(repeating: "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,1024,9\n", count: 9),
+      "1 measurements are too few"
+    ),
+    ("one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,1024,nan\n", "is not a time above zero"),
+    (
+      "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,1024,9\n"
+        + "two,A100,1,2,nccl,2.27.3,all-reduce,half,graph,1024,9\n", "the rows are of 2 systems"
+    ),
+    (
+      [64, 256, 1024, 4096, 16384].map {
+        "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,\($0),0.009\n"
+      }.joined(), "times shorter than this machine's"
+    ),
+    (
+      [64, 256, 1024, 4096, 16384].map {
+        "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,\($0),9000\n"
+      }.joined(), "times longer than nominal"
+    ),
+  ])
+  func `bad measurements are one line, a fix and 65`(rows: String, problem: String) throws {
+    let path = try folder.write(rows.isEmpty ? "" : Self.header + rows, to: "bad.csv")
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(outcome.status == 65, "\(outcome.errors)")
+    #expect(outcome.errors.contains(problem), "\(outcome.errors)")
+    #expect(outcome.errors.contains("  fix: ") && outcome.output.isEmpty)
+  }
+
+  @Test(arguments: [
+    ("--date tomorrow", "--date 'tomorrow' is no date"), ("--name a/b", "--name 'a/b' is no name"),
+    ("--hold nccl.x", "there is no term 'nccl.x'"), ("-o /nowhere/p.yaml", "cannot write"),
+  ])
+  func `wrong flags are told`(flags: String, problem: String) throws {
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(file) \(flags)")
+    #expect([64, 74].contains(outcome.status) && outcome.errors.contains(problem))
+  }
+}

@@ -1,0 +1,58 @@
+import Testing
+import Weft
+import WeftCalibration
+import WeftFiles
+
+@Suite struct KernelFitTests {
+  private let gpu: GPU
+  private let nominal: Profile
+
+  init() throws {
+    let data = try DataDirectory.find(option: nil)
+    let topology = try data.topology("dgx-h100").topology
+    gpu = topology.gpu
+    nominal = try data.nominalProfile(for: topology)
+  }
+
+  /// Products of many shapes, timed by the form under a profile.
+  private func products(under profile: Profile) -> [KernelFit.Observation<MatrixProduct>] {
+    [1, 8, 32, 128, 256].flatMap { m in
+      [1024, 4096, 8192].flatMap { n in
+        [1024, 4096, 16384].map { k in
+          let form = MatrixProduct(m: m, n: n, k: k)
+          return .init(form: form, seconds: form.time(on: gpu, profile: profile).seconds)
+        }
+      }
+    }
+  }
+
+  @Test func `the parameters of a form are found again`() throws {
+    var truth = nominal
+    truth[.gemmFloor] = .init(value: 5e-6, source: "a test")
+    truth[.gemmMemoryEfficiency] = .init(value: 0.7, source: "a test")
+    let observations = products(under: truth)
+    let fit = try KernelFit(observations, gpu: gpu, nominal: nominal)
+    #expect(abs((fit.profile[.gemmFloor]?.value ?? 0) / 5e-6 - 1) < 0.01)
+    #expect(abs((fit.profile[.gemmMemoryEfficiency]?.value ?? 0) - 0.7) < 0.01)
+    let errors = KernelFit.errors(observations, gpu: gpu, profile: fit.profile)
+    #expect(errors.allSatisfy { abs($0) < 0.005 })
+    #expect(fit.profile[.gemmFloor]?.standardError != nil)
+  }
+
+  @Test func `keys that were asked for stay nominal`() throws {
+    let fit = try KernelFit(
+      products(under: nominal), gpu: gpu, nominal: nominal, held: ["gemm.floor"])
+    #expect(!fit.keys.contains(.gemmFloor))
+    #expect(fit.held.contains { $0.name == "gemm.floor" })
+  }
+
+  @Test func `bad times and too few shapes are errors`() {
+    let form = MatrixProduct(m: 1, n: 1024, k: 1024)
+    #expect(throws: FitError.badTime(seconds: .infinity, sample: 0)) {
+      try KernelFit([.init(form: form, seconds: .infinity)], gpu: gpu, nominal: nominal)
+    }
+    #expect(throws: FitError.self) {
+      try KernelFit([.init(form: form, seconds: 1e-5)], gpu: gpu, nominal: nominal)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import TestSupport
+import Testing
+import Weft
+import WeftFiles
+
+@Suite struct CalibratedProfileTests {
+  private static let calibration = Calibration(
+    topology: "alps",
+    parameters: [
+      .init(name: "nccl.ll.network-latency", value: 3.5e-6, standardError: 0.25e-6),
+      .init(name: "nccl.network-efficiency", value: 0.875, standardError: 0.0125),
+    ],
+    correlations: [[1, -0.25], [-0.25, 1]], coverageFactor: 1.9875,
+    residuals: [.init(window: .all, calls: 30, median: 0.0625, halfWidth: 0.25)],
+    sizes: 8...1024, nodes: 2...32,
+    held: [.init(name: "nccl.enqueue", reason: "it \"trades\" with\nsomething")])
+
+  private static func written() -> CalibratedProfile {
+    var profile = Profile(names: ["mine"])
+    profile[.ncclRingLLNetwork] = .init(value: 5.5e-6, source: "fitted")
+    profile[.ncclNetworkEfficiency] = .init(value: 0.875, source: "fitted")
+    profile[.launchGraph] = .init(value: 1e-6, source: "nominal")
+    var identity = CalibratedProfile.Identity(
+      name: "mine", title: "A \"test\": yes", gpu: "gh200")
+    identity.interconnect = "slingshot-11"
+    identity.library = "nccl"
+    identity.date = "2026-03-31"
+    return CalibratedProfile(
+      identity: identity, profile: profile,
+      keys: [(.ncclRingLLNetwork, 0), (.ncclNetworkEfficiency, 1)], calibration: calibration,
+      data: [(file: "a b.csv", rows: 30)])
+  }
+
+  @Test func `what is written is read again, the fitted keys alone`() throws {
+    let folder = try TemporaryFolder()
+    let file = try ProfileFile(path: try folder.write(Self.written().text, to: "p.yaml"))
+    #expect(file.profile.calibration == Self.calibration)
+    #expect(file.gpus == ["gh200"] && file.interconnects == ["slingshot-11"])
+    #expect(file.title == "A \"test\": yes" && file.date == "2026-03-31")
+    #expect(file.profile[.ncclRingLLNetwork]?.value == 5.5e-6)
+    #expect(file.profile[.ncclRingLLNetwork]?.standardError == 0.25e-6)
+    #expect(file.profile[.launchGraph] == nil)
+    let topologies = try DataDirectory.find(option: nil)
+    let alps = try topologies.topology("alps").topology
+    let vista = try topologies.topology("vista").topology
+    #expect(file.transfer(to: alps) == nil && file.mismatch(with: alps) == nil)
+    #expect((file.mismatch(with: vista) ?? file.transfer(to: vista)) != nil)
+  }
+
+  @Test(arguments: [
+    ("sizes: [8, 1024]", "sizes: [8]", "no list of a least and a largest number"),
+    ("sizes: [8, 1024]", "sizes: [9, 8]", "no list of a least and a largest number"),
+    ("coverage_factor: 1.9875", "coverage_factor: nan", "calibration.coverage_factor"),
+    ("correlations: [-0.25]", "correlations: []", "no list of 1 numbers"),
+    ("correlations: [-0.25]", "correlations: [2]", "no list of 1 numbers"),
+    ("window: all", "window: some", "'some' is not known"),
+    ("value: 0.875", "value: -1", "out of range"),
+  ])
+  func `what makes no sense is refused`(from: String, to: String, problem: String) throws {
+    let folder = try TemporaryFolder()
+    let text = Self.written().text
+    #expect(text.contains(from))
+    let path = try folder.write(text.replacing(from, with: to, maxReplacements: 1), to: "p.yaml")
+    let error = #expect(throws: InputError.self) { try ProfileFile(path: path) }
+    #expect(error?.problem.contains(problem) == true, "\(String(describing: error))")
+  }
+}
