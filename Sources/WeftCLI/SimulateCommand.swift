@@ -43,7 +43,10 @@ struct SimulateCommand: ParsableCommand {
     })
   var launch = StepLaunch.graph
 
-  @Option(help: "How links are shared, by commas: event, flow; by default as fits the algorithm.")
+  @Option(
+    help:
+      "How links are shared, by commas: event, flow, analytic; by default as fits the algorithm."
+  )
   var network: String?
 
   @Option(help: "The version of NCCL, 2.18 to 2.30.")
@@ -191,6 +194,9 @@ struct SimulateCommand: ParsableCommand {
       }
       explanation["nccl_tuner_us"] = .object(table)
     }
+    if let published = plan.publishedTime(on: planner.fabric) {
+      explanation["published_formula_us"] = .number(published.microseconds)
+    }
     return explanation
   }
 
@@ -208,7 +214,11 @@ struct SimulateCommand: ParsableCommand {
       }.joined(separator: ", ")
     }
     let table = list("nccl_tuner_us", " us").map { "; NCCL's tuner predicts \($0)" } ?? ""
-    return "\(bytes) \(requested): \(list("change_pct", " %") ?? "")\(table)"
+    var published = ""
+    if case .number(let time) = explanation["published_formula_us"] {
+      published = "; the published formula gives \((time * 10).rounded() / 10) us for links alone"
+    }
+    return "\(bytes) \(requested): \(list("change_pct", " %") ?? "")\(table)\(published)"
   }
 
   // MARK: - Arguments
@@ -233,11 +243,7 @@ struct SimulateCommand: ParsableCommand {
   /// A schedule from a file is only worth timing if it does what it says.
   private func checkFile(_ name: AlgorithmName, _ path: String, _ sizes: [Int]) throws {
     guard case .imported(let program) = name else { return }
-    let report = try Failure.planned { () throws(PlanError) in try program.proof() }
-    if let finding = report.findings.first {
-      throw Failure(
-        .badContent, "\(path): the schedule is wrong: \(finding)", fix: "weft verify shows more")
-    }
+    try program.refuseIfWrong(path)
     let meant = program.minBytes..<max(program.minBytes, program.maxBytes ?? .max)
     if let size = sizes.first(where: { !meant.contains($0) }) {
       Console.warn(
@@ -253,10 +259,7 @@ struct SimulateCommand: ParsableCommand {
       guard let model = Plan.Network(rawValue: text) else {
         let known = Plan.Network.allCases.map(\.rawValue)
         throw Failure(
-          .usage,
-          text == "analytic"
-            ? "the analytic network model is not built yet" : "unknown network model '\(text)'",
-          fix: Failure.suggestion(text, known))
+          .usage, "unknown network model '\(text)'", fix: Failure.suggestion(text, known))
       }
       networks.append(model)
     }
@@ -353,6 +356,15 @@ struct SimulateCommand: ParsableCommand {
     for job in jobs {
       let plan = try Failure.planned {
         () throws(PlanError) in try planner.plan(job.name, for: job.call, pricing: pricing)
+      }
+      guard job.network != .analytic else {
+        guard plan.canRun(.analytic, on: planner.fabric) else {
+          throw Failure(
+            .usage,
+            "\(job.requested) has no closed form for \(collective) on \(planner.fabric.ranks) ranks",
+            fix: "leave analytic out of --network")
+        }
+        continue
       }
       let size = plan.size(on: planner.fabric, foldAllowed: !noFold, limit: limit)
       let runs = tune && job.name == .nvrar ? NVRARPlanner.Parameters.grid.count : 1

@@ -71,7 +71,10 @@ import WeftFiles
     #expect(mistral.model.extras == [] && mistral.model.keyValueHeads == 28)
     #expect(mistral.model.type == .fp16)
     #expect(mistral.notes.count == 1 && mistral.notes[0].contains("not the window of 4096"))
-    #expect(try read(config(#""model_type": "llama", "sliding_window": null,"#)).notes.isEmpty)
+    let unlimited = config(#""model_type": "llama", "sliding_window": null,"#)
+    #expect(try read(unlimited).notes.isEmpty)
+    let unnamed = try read(config(""))
+    #expect(unnamed.notes.count == 1 && unnamed.notes[0].contains("no model_type is given"))
     #expect(try read(config(#""num_experts": 0,"#)).model.layers == 28)
   }
 

@@ -174,6 +174,8 @@ public enum SimulationError: Error, CustomStringConvertible {
   case deadlock([String])
   /// A link carried more than its rate allows: a defect of the engine.
   case linkAboveRate(link: String, bytes: Int, time: SimDuration)
+  /// There is no closed form for the schedule.
+  case noClosedForm(String)
 
   /// What went wrong, for a person.
   public var description: String {
@@ -182,6 +184,8 @@ public enum SimulationError: Error, CustomStringConvertible {
       "the schedule deadlocks: " + lanes.joined(separator: "; ")
     case .linkAboveRate(let link, let bytes, let time):
       "\(link) carried \(bytes) bytes in \(time), which is above its rate"
+    case .noClosedForm(let algorithm):
+      "\(algorithm) has no closed form"
     }
   }
 }

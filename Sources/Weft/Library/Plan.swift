@@ -45,6 +45,17 @@ public struct Plan: Sendable {
     case event
     /// Max-min fair flows.
     case flow
+    /// Closed forms, where messages meet only if the schedule makes them.
+    case analytic
+
+    /// The models that follow every message.
+    public static let simulated: [Network] = [.event, .flow]
+  }
+
+  /// Whether the model can time the plan; closed forms do not exist for every schedule.
+  public func canRun(_ network: Network, on fabric: Fabric) -> Bool {
+    network != .analytic
+      || schedule.closedForm(on: AnalyticMachine(fabric: fabric, costs: costs)) != nil
   }
 
   /// Times the plan on a fabric.
@@ -55,10 +66,14 @@ public struct Plan: Sendable {
   ///   - isolated: One cold call from a common start, instead of the period of back-to-back calls.
   ///   - foldAllowed: Whether one node may stand for all where they are alike.
   /// - Returns: The time, and where it went.
-  /// - Throws: ``SimulationError`` if the schedule deadlocks or a link exceeds its rate.
+  /// - Throws: ``SimulationError`` if the schedule deadlocks, a link exceeds its rate, or there is no
+  ///   closed form (``canRun(_:on:)``).
   public func simulate(
     on fabric: Fabric, network: Network, isolated: Bool, foldAllowed: Bool = true
   ) throws(SimulationError) -> SimulationResult {
+    guard network != .analytic else {
+      return try simulate(on: fabric, network: network, calls: 1, foldAllowed: foldAllowed)
+    }
     let size = size(on: fabric, foldAllowed: foldAllowed, limit: Self.longCall)
     let steadyCalls = size.operations < Self.longCall ? Self.steadyCalls : 2
     return try simulate(
@@ -69,9 +84,20 @@ public struct Plan: Sendable {
     on fabric: Fabric, network: Network, calls: Int, foldAllowed: Bool
   ) throws(SimulationError) -> SimulationResult {
     let reached = fabric.with(topology: fabric.topology.derated(by: costs.linkEfficiency))
+    guard network != .analytic else {
+      let machine = AnalyticMachine(fabric: reached, costs: costs)
+      guard let form = schedule.closedForm(on: machine) else { throw .noClosedForm(algorithm) }
+      return SimulationResult(form)
+    }
     return try schedule.open(
       Timing(
         plan: self, fabric: reached, network: network, calls: calls, foldAllowed: foldAllowed))
+  }
+
+  /// What NVRAR's published formula gives for the links alone; nil for anything else.
+  public func publishedTime(on fabric: Fabric) -> SimDuration? {
+    guard case .nvrar(let schedule) = schedule else { return nil }
+    return schedule.publishedTime(on: fabric, elementBytes: costs.elementBytes)
   }
 
   /// The same schedule under other costs.
@@ -127,6 +153,7 @@ public struct Plan: Sendable {
       switch network {
       case .event: try run(schedule, EventNetwork.self)
       case .flow: try run(schedule, FlowNetwork.self)
+      case .analytic: throw .noClosedForm(plan.algorithm)
       }
     }
 

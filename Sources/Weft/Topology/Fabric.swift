@@ -77,6 +77,15 @@ public struct Fabric: Sendable {
   /// The number of links of all nodes.
   public var links: Int { nodes * linksPerNode }
 
+  /// The rate of a NIC.
+  var networkRate: Bandwidth { nicBandwidth }
+
+  /// The rate of a link inside a node: of a GPU's port, or of a pair in a mesh.
+  var scaleUpRate: Bandwidth { pairBandwidth }
+
+  /// Whether all pairs of different nodes are equally far apart.
+  var hasEqualLatencies: Bool { isUniform }
+
   /// Whether the route between two nodes is the same for every pair of different nodes.
   ///
   /// Then the fabric looks the same from every node, and a schedule that does too can be folded.

@@ -28,7 +28,7 @@ import Testing
     for (_, topology) in SimulationTests.machines {
       for nodes in [2, 3, 4] {
         let fabric = try Fabric(topology, nodes: nodes)
-        for network in Plan.Network.allCases {
+        for network in Plan.Network.simulated {
           for isolated in [true, false] {
             func run(_ foldAllowed: Bool) throws -> SimulationResult {
               try simulate(

@@ -32,7 +32,7 @@ import Testing
       let fabric = try Fabric(Self.machines[machine].topology, nodes: nodes)
       for bytes in [2 * 3840, 1 << 17] {
         let plan = try plan(name, bytes: bytes, on: fabric)
-        for network in Plan.Network.allCases {
+        for network in Plan.Network.simulated {
           for isolated in [true, false] {
             let folded = try plan.simulate(on: fabric, network: network, isolated: isolated)
             let full = try plan.simulate(
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test(arguments: names, Plan.Network.allCases)
+  @Test(arguments: names, Plan.Network.simulated)
   func `time grows with the size and shrinks with bandwidth`(name: String, network: Plan.Network)
     throws
   {

@@ -1,0 +1,126 @@
+import Testing
+
+@testable import Weft
+
+/// Formulas against simulations where theory says that they agree.
+@Suite struct ClosedFormTests {
+  private func times(
+    _ name: String, bytes: Int, on fabric: Fabric, _ network: Plan.Network,
+    collective: Collective = .allReduce
+  ) throws -> (closed: SimulationResult, simulated: SimulationResult) {
+    let call = CollectiveCall(
+      collective, bytes: bytes, type: .bf16, inPlace: true, launch: .graph)
+    let plan = try Planner(fabric: fabric, profile: .test).plan(
+      try #require(AlgorithmName(name)), for: call)
+    return (
+      try plan.simulate(on: fabric, network: .analytic, isolated: true),
+      try plan.simulate(on: fabric, network: network, isolated: true)
+    )
+  }
+
+  /// A machine on which no two messages meet but those that a schedule makes meet.
+  @Test(
+    arguments: [
+      "ring", "recursive-doubling", "halving-doubling", "binomial-tree", "all-pairs",
+    ], [1, 2, 4])
+  func `formulas of plain schedules agree with FIFO links to a nanosecond`(
+    name: String, gpus: Int
+  ) throws {
+    for nodes in [1, 2, 4, 16] where name != "all-pairs" || gpus == 1 {
+      for kind in Node.ScaleUp.Kind.allCases {
+        let fabric = try Fabric(
+          Machine.flat(gpus: gpus, nics: gpus, kind: kind), nodes: nodes)
+        for bytes in [1 << 14, 1 << 20] {
+          let (closed, simulated) = try times(name, bytes: bytes, on: fabric, .event)
+          let gap = abs(closed.time.picoseconds - simulated.time.picoseconds)
+          #expect(gap <= 1000, "\(nodes) x \(gpus) \(kind) \(bytes): \(closed) \(simulated)")
+          #expect(closed.messages == simulated.messages)
+          #expect(closed.wireBytes == simulated.wireBytes)
+          #expect(closed.breakdown.total == closed.time)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [
+    (Collective.allGather, "recursive-doubling"), (.allGather, "all-pairs"),
+    (.reduceScatter, "recursive-halving"), (.reduceScatter, "all-pairs"), (.allToAll, "all-pairs"),
+    (.broadcast, "binomial-tree"), (.reduce, "binomial-tree"), (.broadcast, "ring"),
+    (.reduce, "ring"),
+  ])
+  func `formulas of other collectives agree with FIFO links to a nanosecond`(
+    collective: Collective, name: String
+  ) throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 16)
+    let (closed, simulated) = try times(
+      name, bytes: 1 << 20, on: fabric, .event, collective: collective)
+    #expect(
+      abs(closed.time.picoseconds - simulated.time.picoseconds) <= 1000, "\(closed) \(simulated)")
+    #expect(closed.messages == simulated.messages)
+    #expect(closed.wireBytes == simulated.wireBytes)
+  }
+
+  @Test(arguments: ["recursive-doubling", "halving-doubling", "all-pairs"], [1, 2, 4])
+  func `GPUs that share a NIC share it as fair flows do`(name: String, nics: Int) throws {
+    for nodes in [2, 8] {
+      let fabric = try Fabric(Machine.flat(gpus: 4, nics: nics), nodes: nodes)
+      let (closed, simulated) = try times(name, bytes: 1 << 20, on: fabric, .flow)
+      let gap = abs(closed.time.picoseconds - simulated.time.picoseconds)
+      #expect(gap <= 1000, "\(nodes) nodes: \(closed) \(simulated)")
+    }
+  }
+
+  @Test func `a ring slowed by its links between nodes stays on them`() throws {
+    // In-node hops are nearly free, so the NICs are never idle and the data waits for them.
+    let fabric = try Fabric(
+      Machine.flat(gpus: 4, nics: 4, network: 2, latency: .nanoseconds(100)), nodes: 4)
+    let (closed, simulated) = try times("ring", bytes: 1 << 24, on: fabric, .event)
+    #expect(abs(closed.time.seconds / simulated.time.seconds - 1) < 1e-6)
+  }
+
+  @Test(arguments: [2, 3, 4, 7, 8, 32])
+  func `a small message takes the depth of the double tree`(nodes: Int) throws {
+    let fabric = try Fabric(Machine.flat(gpus: 4, nics: 4), nodes: nodes)
+    let (closed, simulated) = try times("tree", bytes: 64, on: fabric, .event)
+    #expect(abs(closed.time.seconds / simulated.time.seconds - 1) < 0.001)
+    #expect(closed.messages == simulated.messages)
+  }
+
+  @Test(arguments: [(1, 2), (1, 16), (4, 2), (4, 8)], [1 << 14, 1 << 18, 1 << 22])
+  func `NVRAR runs as its formula says`(size: (gpus: Int, nodes: Int), bytes: Int) throws {
+    let fabric = try Fabric(
+      Machine.flat(gpus: size.gpus, nics: size.gpus, kind: .mesh), nodes: size.nodes)
+    let (closed, simulated) = try times("nvrar", bytes: bytes, on: fabric, .flow)
+    #expect(
+      abs(closed.time.seconds / simulated.time.seconds - 1) < 0.02, "\(closed) \(simulated)")
+    #expect(closed.messages == simulated.messages)
+    #expect(closed.wireBytes == simulated.wireBytes)
+  }
+
+  @Test(
+    arguments: [
+      "nccl:ring/ll", "nccl:ring/simple", "nccl:tree/ll", "nccl:tree/simple",
+    ])
+  func `NCCL's formulas follow the simulation`(name: String) throws {
+    for (gpus, nodes) in [(1, 4), (4, 2), (4, 8)] {
+      let fabric = try Fabric(Machine.flat(gpus: gpus, nics: gpus), nodes: nodes)
+      for bytes in [1 << 12, 1 << 18, 1 << 24] {
+        let (closed, simulated) = try times(name, bytes: bytes, on: fabric, .flow)
+        // Channels meet at proxies and NICs in an order that no formula follows.
+        let ratio = closed.time.seconds / simulated.time.seconds
+        #expect(abs(ratio - 1) < 0.17, "\(nodes) x \(gpus), \(bytes): \(ratio)")
+      }
+    }
+  }
+
+  @Test func `what has no closed form says so`() throws {
+    let fabric = try Fabric(Machine.flat(gpus: 4), nodes: 2)
+    let call = CollectiveCall(bytes: 1 << 20, type: .bf16, inPlace: true, launch: .graph)
+    let plan = try PlainAlgorithm.hierarchical.plan(
+      for: call, layout: Layout(nodes: 2, ranksPerNode: 4))
+    #expect(!plan.canRun(.analytic, on: fabric) && plan.canRun(.flow, on: fabric))
+    #expect(throws: SimulationError.self) {
+      try plan.simulate(on: fabric, network: .analytic, isolated: true)
+    }
+  }
+}
