@@ -14,23 +14,35 @@ struct PredictCommand: ParsableCommand {
       are against the smallest of the GPU counts given that fits, for the same plan and all-reduce.
       """)
 
-  @OptionGroup var machine: TopologyOptions
+  @Option(help: "A shipped topology (see 'weft topology list') or a topology file.")
+  var topology: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Change a value of the topology by its dotted path; repeatable.", valueName: "path=value"))
+  var overrides: [String] = []
+
+  @Flag(help: "Print every number of the topology with its source, and stop.")
+  var showTopology = false
+
   @OptionGroup var profile: ProfileOptions
   @OptionGroup var global: GlobalOptions
 
   @Option(help: "A shipped model, or a Hugging Face config.json.")
-  var model: String
+  var model: String?
 
   @Option(parsing: .unconditional, help: "The numbers of GPUs, as a list: 16,32,64.")
-  var gpus: String
+  var gpus: String?
 
   @Option(
-    help:
-      "The plans to try, as a list of tp, tp8, tp4xpp4, tp4xpp (the rest pipeline), tp4xdp2, auto.")
+    help: ArgumentHelp(
+      "The plans to try, as a list of tp, tp8, tp4xpp4, tp4xpp (the rest pipeline), tp4xdp2, "
+        + "tp8xep8 (experts), tp4c2 (a grid), auto (all that fit)."))
   var plan = "tp"
 
-  @Option(parsing: .unconditional, help: "The sequences of one replica.")
-  var batch = 8
+  @Option(parsing: .unconditional, help: "The sequences of one replica, as a list: 1,8,64.")
+  var batch = "8"
 
   @Option(parsing: .unconditional, help: "The tokens of each prompt.")
   var prompt = 1024
@@ -50,52 +62,117 @@ struct PredictCommand: ParsableCommand {
   @Option(help: "The type of the KV cache; that of activations (16 bits) unless said.")
   var kvDtype: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Predict again with a change, such as 'network.latency=-50%', 'all-reduce=nvrar', "
+        + "'launch=eager' or 'dtype=fp8'; repeatable.", valueName: "path=change"))
+  var whatIf: [String] = []
+
+  @Option(help: "Decode steps of your own (CSV) that correct what the host and launches cost.")
+  var measured: String?
+
+  @Flag(help: "Add definitions, sensitivities, crossovers of plans, and which all-reduce to use.")
+  var explain = false
+
+  @Option(help: "A shipped study such as nvrar-paper, or a file, in place of all the above.")
+  var study: String?
+
   func run() throws {
     let data = try global.data()
-    let file = try machine.load(global)
-    if machine.showTopology {
-      return try global.emit(TopologyCommand.report(file))
-    }
-    let modelFile = try data.model(model)
+    if let study { return try StudyRun(file: try data.study(study), data: data).report(global) }
+    let file = try data.topology(
+      try required(topology, "--topology"), overrides: try TopologyOptions.parse(overrides))
+    if showTopology { return try global.emit(TopologyCommand.report(file)) }
+    let modelFile = try data.model(try required(model, "--model"))
     for note in modelFile.notes { Console.warn(note, global) }
     let engineFile = try data.engine(engine)
-    let request = PredictionRequest(
+    var request = PredictionRequest(
       model: modelFile.model, topology: file.topology,
-      profile: try profile.load(for: file.topology, global).replacing(with: engineFile.profile),
+      profile: try loadedProfile(file.topology, engineFile),
       gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
       libraries: try libraries(),
-      workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
+      workload: try InferenceWorkload(batch: 1, prompt: prompt, decode: decode),
       weights: try type("--dtype", dtype), keyValues: try type("--kv-dtype", kvDtype),
       engine: engineFile.engine)
-    var timer = CachingTimer(
-      SimulatedTimer(topology: request.topology, profile: request.profile))
+    let batches = try self.batches()
+    let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
-    let predictions = try global.timed("prediction") {
-      try request.predictions(timer: &timer)
+    var timer = CachingTimer(SimulatedTimer(topology: request.topology, profile: request.profile))
+    var notes = Self.transferNotes(request.profile)
+    if let measured {
+      notes.append(try correct(&request, with: measured, timer: &timer))
     }
-    if predictions.contains(where: { $0.timing?.latency.isTooLong == true }) {
+    let rows = try global.timed("prediction") {
+      try predictions(of: request, batches: batches, timer: &timer)
+    }
+    var report = Report(
+      rows: rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
+    report.notes += notes
+    for change in changes { try report.add(change, to: rows, of: request, batches: batches) }
+    if explain { try report.explain(rows, of: request, engine: engineFile.engine) }
+    try global.emit(report)
+  }
+
+  /// One sweep per batch, of one list.
+  private func predictions(
+    of request: PredictionRequest, batches: [Int], timer: inout CachingTimer<SimulatedTimer>
+  ) throws -> [Prediction] {
+    let rows = try request.predictions(batches: batches, timer: &timer)
+    if rows.contains(where: { $0.timing?.latency.isTooLong == true }) {
       throw Failure(
         .usage, "a prediction would take weeks of simulated time",
         fix: "check the units of rates and bandwidths, and the workload's size")
     }
-    try global.emit(Self.report(predictions))
+    return rows
+  }
+}
+
+extension PredictionRequest {
+  /// The predictions for each batch in turn.
+  func predictions(
+    batches: [Int], timer: inout CachingTimer<SimulatedTimer>
+  ) throws -> [Prediction] {
+    try batches.flatMap { batch in
+      var asked = self
+      asked.workload = try InferenceWorkload(
+        batch: batch, prompt: workload.prompt, decode: workload.decode)
+      return try asked.predictions(timer: &timer)
+    }
   }
 }
 
 // MARK: - Options
 
 extension PredictCommand {
+  private func required(_ value: String?, _ flag: String) throws(Failure) -> String {
+    guard let value else {
+      throw Failure(
+        .usage, "\(flag) is missing", fix: "give \(flag), or --study nvrar-paper; see --help")
+    }
+    return value
+  }
+
   private static func list(_ text: String) -> [String] {
     CommaList.parse(text)
   }
 
   private func gpuCounts() throws(Failure) -> [Int] {
+    try Self.counts(try required(gpus, "--gpus"), "--gpus", of: "a number of GPUs")
+  }
+
+  private func batches() throws(Failure) -> [Int] {
+    try Self.counts(batch, "--batch", of: "a number of sequences")
+  }
+
+  private static func counts(
+    _ text: String, _ flag: String, of what: String
+  ) throws(Failure) -> [Int] {
     var counts: [Int] = []
-    for text in Self.list(gpus) {
-      guard let count = Int(text) else {
+    for item in list(text) {
+      guard let count = Int(item) else {
         throw Failure(
-          .usage, "--gpus \(gpus): '\(text)' is not a number of GPUs",
-          fix: "write a list like --gpus 16,32,64")
+          .usage, "\(flag) \(text): '\(item)' is not \(what)",
+          fix: "write a list like \(flag) 16,32,64")
       }
       counts.append(count)
     }
@@ -105,7 +182,10 @@ extension PredictCommand {
   private func libraries() throws(Failure) -> [AllReduceLibrary] {
     var libraries: [AllReduceLibrary] = []
     for name in Self.list(allReduce) {
-      libraries.append(try Self.choice("--all-reduce", name))
+      guard let library = AllReduceLibrary(rawValue: name) else {
+        throw Self.unknown("--all-reduce", name, among: AllReduceLibrary.allCases.map(\.rawValue))
+      }
+      libraries.append(library)
     }
     return libraries
   }
@@ -116,84 +196,44 @@ extension PredictCommand {
     throw Self.unknown(flag, name, among: DataType.allCases.map(\.rawValue))
   }
 
-  private static func choice<Choice>(
-    _ flag: String, _ name: String
-  ) throws(Failure) -> Choice
-  where Choice: CaseIterable & RawRepresentable, Choice.RawValue == String {
-    if let choice = Choice(rawValue: name) { return choice }
-    throw unknown(flag, name, among: Choice.allCases.map(\.rawValue))
-  }
-
   private static func unknown(_ flag: String, _ name: String, among names: [String]) -> Failure {
     Failure(.usage, "\(flag): '\(name)' is not known", fix: Failure.suggestion(name, names))
   }
-}
 
-// MARK: - Report
-
-extension PredictCommand {
-  /// The predictions as the contract names their values; the table leaves the breakdowns out.
-  static func report(_ predictions: [Prediction]) -> Report {
-    var columns = [
-      "gpus", "nodes", "plan", "all_reduce", "ttft_ms", "tpot_ms", "latency_s", "tokens_per_s",
-      "memory_GiB_per_gpu", "speedup", "efficiency", "bottleneck",
-    ]
-    // Two plans asked for may come down to one, so then the rows say which they answer.
-    if Set(predictions.map(\.requested)).count > 1 { columns.insert("requested", at: 2) }
-    if predictions.contains(where: { $0.reason != nil }) { columns.append("reason") }
-    let title = predictions.first.map {
-      "\($0.model) on \($0.topology): batch \($0.workload.batch), prompt \($0.workload.prompt), "
-        + "decode \($0.workload.decode), engine \($0.engine.name)"
+  /// The nominal profile with the engine's parameters, and the user's over both.
+  private func loadedProfile(_ topology: Topology, _ engine: EngineFile) throws -> Profile {
+    var loaded = try profile.load(for: topology, global)
+    let own = try profile.profile.map { try ProfileFile(path: $0).profile }
+    for key in Profile.Key.allCases where own?[key] == nil {
+      if let parameter = engine.profile[key] { loaded[key] = parameter }
     }
-    return Report(predictions.map(record), title: title, columns: columns)
+    return loaded
   }
 
-  private static func record(_ prediction: Prediction) -> Record {
-    let timing = prediction.timing
-    return Record([
-      "model": .text(prediction.model),
-      "topology": .text(prediction.topology),
-      "gpus": .integer(prediction.gpus),
-      "nodes": Value(prediction.nodes),
-      "requested": .text(prediction.requested),
-      "plan": .text(prediction.plan),
-      "all_reduce": .text(prediction.allReduce.rawValue),
-      "engine": .text(prediction.engine.name),
-      "batch": .integer(prediction.workload.batch),
-      "prompt": .integer(prediction.workload.prompt),
-      "decode": .integer(prediction.workload.decode),
-      "ttft_ms": Value(timing?.ttft.milliseconds),
-      "tpot_ms": Value(timing?.tpot?.milliseconds),
-      "latency_s": Value(timing?.latency.seconds),
-      "tokens_per_s": Value(timing?.tokensPerSecond),
-      "tokens_per_s_per_gpu": Value(timing.map { $0.tokensPerSecond / Double(prediction.gpus) }),
-      "memory_GiB_per_gpu": Value(prediction.memory?.gib),
-      "fits": .bool(prediction.fits),
-      "reason": Value(prediction.reason),
-      "speedup": Value(prediction.speedup),
-      "efficiency": Value(prediction.efficiency),
-      "micro_batches": .object(
-        Record([
-          "prefill": Value(timing?.prefillMicroBatches),
-          "decode": Value(timing?.decodeMicroBatches),
-        ])),
-      "breakdown_ms": .object(
-        Record([
-          "prefill": .object(breakdown(timing?.prefill)),
-          "decode": .object(breakdown(timing?.decode)),
-        ])),
-      "bottleneck": Value(timing?.bottleneck.rawValue),
-      "tpot_low_ms": Value(timing?.tpotInterval?.lowerBound.milliseconds),
-      "tpot_high_ms": Value(timing?.tpotInterval?.upperBound.milliseconds),
-    ])
+  /// What the kernels' parameters were taken over from, each once.
+  private static func transferNotes(_ profile: Profile) -> [String] {
+    let keys = MatrixProduct.keys + DecodeAttention.keys + PrefillAttention.keys
+    var seen = Set<String>()
+    return keys.compactMap { profile[$0]?.source }
+      .filter { $0.hasPrefix("transferred") }
+      .compactMap { $0.split(separator: ":").first.map(String.init) }
+      .filter { seen.insert($0).inserted }
+      .map { "kernels' parameters are " + $0 }
   }
 
-  /// A phase by category; every value is null where there is no such phase.
-  private static func breakdown(_ ledger: CostLedger?) -> Record {
-    var record = Record()
-    for category in CostCategory.allCases {
-      record[category.name] = Value(ledger?[category].milliseconds)
-    }
-    return record
+  /// Corrects the engine's terms with the user's steps, and says so in a line.
+  private func correct(
+    _ request: inout PredictionRequest, with path: String,
+    timer: inout CachingTimer<SimulatedTimer>
+  ) throws -> String {
+    let file = try StepFile(path: path)
+    for reason in file.unused { Console.warn(reason, global) }
+    let terms = try EngineTerms(fitting: file.measurements, of: request, timer: &timer)
+    request.profile = terms.applied(to: request.profile, source: "fit to \(path)")
+    let values = terms.values.map { "\($0.key.rawValue) \(SimDuration.seconds($0.seconds))" }
+    let (before, after) = (terms.errors.map(\.before).sorted(), terms.errors.map(\.after).sorted())
+    return "\(path): \(file.measurements.count) steps give \(values.joined(separator: ", ")); "
+      + "median error \(Percent.text(before[before.count / 2])) before, "
+      + "\(Percent.text(after[after.count / 2])) after"
   }
 }

@@ -108,6 +108,31 @@ import Testing
     #expect(lines[2].contains("GiB of 40 GiB per GPU: weights"))
   }
 
+  @Test func `what would help stands below the table and in the JSON`() throws {
+    let arguments =
+      "--gpus 4 --batch 1,4 --prompt 16 --decode 4 --what-if gpu.memory_bandwidth=+100% --explain"
+    let outcome = try predict(arguments)
+    #expect(outcome.status == 0)
+    #expect(outcome.output.contains("# what if gpu.memory_bandwidth=+100%: tp4, nccl, batch 1: "))
+    #expect(outcome.output.contains("gpu.memory_bandwidth=+10% gives -"))
+    #expect(outcome.output.contains("# bottleneck: what binds the largest part"))
+    let json = try predict(arguments + " --format json")
+    let root = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    #expect((root["what_if"] as? [Any])?.count == 2)
+    #expect((root["sensitivity_pct"] as? [Any])?.count == 2)
+  }
+
+  @Test func `own steps correct the engine's terms`() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(
+      "tp,batch,context_or_bytes,time_us\n1,1,128,20000\n2,1,128,15000\n4,1,128,12000\n",
+      to: "own.csv")
+    let outcome = try predict("--gpus 4 --batch 1 --prompt 127 --decode 2 --measured \(file)")
+    #expect(outcome.status == 0)
+    #expect(outcome.output.contains("own.csv: 3 steps give host.step "))
+  }
+
   @Test func `the same question has the same answer, byte for byte`() throws {
     let arguments = "--gpus 4,16 --plan auto --format csv"
     let first = try predict(arguments)

@@ -64,24 +64,19 @@ extension PredictionRequest {
       timer: timer)
     defer { timer = predictor.timer }
     let isSweep = gpuCounts.count * plans.count > 1
-    var rows: [FamilyRow] = []
+    var rows: [Prediction] = []
     for gpus in gpuCounts {
       for pattern in plans {
         for library in libraries {
           do {
             rows += try self.rows(gpus, pattern, library, predictor: &predictor)
           } catch let error as WorkloadError where isSweep {
-            rows.append(FamilyRow(family: nil, prediction: row(gpus, pattern, library, error)))
+            rows.append(row(gpus, pattern, library, error))
           }
         }
       }
     }
     return compared(rows)
-  }
-
-  private struct FamilyRow {
-    var family: String?
-    var prediction: Prediction
   }
 
   private func check() throws(WorkloadError) {
@@ -99,9 +94,9 @@ extension PredictionRequest {
   private func rows(
     _ gpus: Int, _ pattern: PlanPattern, _ library: AllReduceLibrary,
     predictor: inout Predictor<some CollectiveTimer>
-  ) throws -> [FamilyRow] {
+  ) throws -> [Prediction] {
     let machine = try GPUAllocation(gpus: gpus, of: topology)
-    var rows: [FamilyRow] = []
+    var rows: [Prediction] = []
     let plans = try pattern.plans(for: model, on: machine, fits: predictor.fits)
     for plan in plans {
       guard plan.columns == 1 || library == .nccl else {
@@ -117,12 +112,13 @@ extension PredictionRequest {
       prediction.timing = outcome.timing
       prediction.largestBatch = outcome.largestBatch
       prediction.reason = outcome.timing == nil ? predictor.problem(of: outcome.memory) : nil
-      rows.append(FamilyRow(family: pattern.family(of: plan), prediction: prediction))
+      prediction.family = pattern.family(of: plan)
+      rows.append(prediction)
     }
     guard pattern.isAuto else { return rows }
-    let fitting = rows.filter(\.prediction.fits)
+    let fitting = rows.filter(\.fits)
     let least = rows.min {
-      $0.prediction.memory?.total ?? 0 < $1.prediction.memory?.total ?? 0
+      $0.memory?.total ?? 0 < $1.memory?.total ?? 0
     }
     return fitting.isEmpty ? least.map { [$0] } ?? [] : fitting
   }
@@ -133,23 +129,24 @@ extension PredictionRequest {
     Prediction(
       model: model.name, topology: topology.name, gpus: gpus,
       nodes: (try? GPUAllocation(gpus: gpus, of: topology))?.nodes, requested: pattern.text,
-      plan: pattern.text, allReduce: library, engine: engine, workload: workload,
+      plan: pattern.text, family: pattern.text, allReduce: library, engine: engine,
+      workload: workload,
       reason: error?.description)
   }
 
   /// Fills in speedups, each against the smallest GPU count of the same family and all-reduce.
-  private func compared(_ rows: [FamilyRow]) -> [Prediction] {
+  private func compared(_ rows: [Prediction]) -> [Prediction] {
     rows.map { row in
-      var prediction = row.prediction
+      var prediction = row
       let base =
         rows.filter {
-          $0.family == row.family && $0.prediction.requested == prediction.requested
-            && $0.prediction.allReduce == prediction.allReduce && $0.prediction.fits
-        }.min { $0.prediction.gpus < $1.prediction.gpus }?.prediction
-      if let timing = prediction.timing, let base, let baseTiming = base.timing {
+          $0.family == row.family && $0.requested == row.requested
+            && $0.allReduce == row.allReduce && $0.fits
+        }.min { $0.gpus < $1.gpus }
+      if let timing = row.timing, let base, let baseTiming = base.timing {
         let speedup = timing.tokensPerSecond / baseTiming.tokensPerSecond
         prediction.speedup = speedup
-        prediction.efficiency = speedup * Double(base.gpus) / Double(prediction.gpus)
+        prediction.efficiency = speedup * Double(base.gpus) / Double(row.gpus)
       }
       return prediction
     }

@@ -1,0 +1,235 @@
+import Foundation
+import Weft
+
+/// Percentages for a person.
+enum Percent {
+  /// One decimal, with the unit.
+  static func text(_ percent: Double) -> String { String(format: "%.1f %%", percent) }
+
+  /// The same with its sign, for changes.
+  static func signed(_ percent: Double) -> String { String(format: "%+.1f %%", percent) }
+}
+
+extension Report {
+  /// The predictions as the contract names their values; the table leaves the breakdowns out.
+  ///
+  /// Where plans or batches compete, rows that no other beats in both TPOT and tokens per second
+  /// and GPU are marked.
+  init(rows: [Prediction], hasFront: Bool) {
+    var columns = [
+      "gpus", "nodes", "plan", "all_reduce", "ttft_ms", "tpot_ms", "latency_s", "tokens_per_s",
+      "memory_GiB_per_gpu", "speedup", "efficiency", "bottleneck",
+    ]
+    // Two plans asked for may come down to one, so then the rows say which they answer.
+    if Set(rows.map(\.requested)).count > 1 { columns.insert("requested", at: 2) }
+    if Set(rows.map(\.workload.batch)).count > 1 { columns.insert("batch", at: 0) }
+    if rows.contains(where: { $0.timing.map(\.running) ?? .max < $0.workload.batch }) {
+      columns.append("running")
+    }
+    if rows.contains(where: { $0.reason != nil }) { columns.append("reason") }
+    let title = rows.first.map {
+      let batches = Set(rows.map(\.workload.batch)).sorted().map { "\($0)" }
+      return "\($0.model) on \($0.topology): batch \(batches.joined(separator: ",")), "
+        + "prompt \($0.workload.prompt), decode \($0.workload.decode), engine \($0.engine.name)"
+    }
+    self.init(rows.map(Self.record), title: title, columns: columns)
+    guard hasFront else { return }
+    let front = PredictionAnswers.paretoFront(of: rows)
+    for index in records.indices { records[index]["pareto"] = .bool(front.contains(index)) }
+    self.columns?.append("pareto")
+    let names = front.map { index in
+      let row = rows[index]
+      return "\(row.plan) on \(row.gpus) GPUs, \(row.allReduce.rawValue), batch "
+        + "\(row.workload.batch)"
+    }
+    if !names.isEmpty {
+      notes.append(
+        "not beaten in both TPOT and tokens/s per GPU, fastest first: "
+          + names.joined(separator: "; "))
+    }
+  }
+
+  private static func record(_ prediction: Prediction) -> Record {
+    let timing = prediction.timing
+    return Record([
+      "model": .text(prediction.model),
+      "topology": .text(prediction.topology),
+      "gpus": .integer(prediction.gpus),
+      "nodes": Value(prediction.nodes),
+      "requested": .text(prediction.requested),
+      "plan": .text(prediction.plan),
+      "all_reduce": .text(prediction.allReduce.rawValue),
+      "engine": .text(prediction.engine.name),
+      "batch": .integer(prediction.workload.batch),
+      "prompt": .integer(prediction.workload.prompt),
+      "decode": .integer(prediction.workload.decode),
+      "ttft_ms": Value(timing?.ttft.milliseconds),
+      "tpot_ms": Value(timing?.tpot?.milliseconds),
+      "latency_s": Value(timing?.latency.seconds),
+      "tokens_per_s": Value(timing?.tokensPerSecond),
+      "tokens_per_s_per_gpu": Value(timing.map { $0.tokensPerSecond / Double(prediction.gpus) }),
+      "memory_GiB_per_gpu": Value(prediction.memory?.gib),
+      "largest_batch": Value(prediction.largestBatch),
+      "running": Value(timing?.running),
+      "fits": .bool(prediction.fits),
+      "reason": Value(prediction.reason),
+      "speedup": Value(prediction.speedup),
+      "efficiency": Value(prediction.efficiency),
+      "micro_batches": .object(
+        Record([
+          "prefill": Value(timing?.prefillMicroBatches),
+          "decode": Value(timing?.decodeMicroBatches),
+        ])),
+      "breakdown_ms": .object(
+        Record([
+          "prefill": .object(breakdown(timing?.prefill)),
+          "decode": .object(breakdown(timing?.decode)),
+        ])),
+      "bottleneck": Value(timing?.bottleneck.rawValue),
+      "tpot_low_ms": Value(timing?.tpotInterval?.lowerBound.milliseconds),
+      "tpot_high_ms": Value(timing?.tpotInterval?.upperBound.milliseconds),
+    ])
+  }
+
+  /// A phase by category; every value is null where there is no such phase.
+  private static func breakdown(_ ledger: CostLedger?) -> Record {
+    var record = Record()
+    for category in CostCategory.allCases {
+      record[category.name] = Value(ledger?[category].milliseconds)
+    }
+    return record
+  }
+}
+
+// MARK: - Answers
+
+extension Report {
+  /// Predicts again with a change and adds a line per row, and what the JSON holds of them.
+  mutating func add(
+    _ change: WhatIf, to rows: [Prediction], of request: PredictionRequest, batches: [Int]
+  ) throws {
+    let changed = change.applied(to: request)
+    var timer = CachingTimer(
+      SimulatedTimer(topology: changed.topology, profile: changed.profile))
+    let answers = try changed.predictions(batches: batches, timer: &timer)
+    var entries: [Value] = []
+    if case .list(let known) = extra["what_if"] { entries = known }
+    for row in rows where row.fits {
+      // A change of the library answers every row of the same plan.
+      let answer = answers.first {
+        $0.gpus == row.gpus && $0.plan == row.plan && $0.workload == row.workload
+          && ($0.allReduce == row.allReduce || changed.libraries.count == 1)
+      }
+      let (before, after) = (row.timing, answer?.timing)
+      entries.append(
+        .object(
+          Record([
+            "what_if": .text(change.text), "gpus": .integer(row.gpus), "plan": .text(row.plan),
+            "all_reduce": .text(row.allReduce.rawValue), "batch": .integer(row.workload.batch),
+            "ttft_ms": Value(after?.ttft.milliseconds), "tpot_ms": Value(after?.tpot?.milliseconds),
+            "latency_s": Value(after?.latency.seconds),
+            "latency_change_pct": Value(Self.change(before?.latency, after?.latency)),
+          ])))
+      let text = Self.change(before?.latency, after?.latency).map { change in
+        let tpot = Self.change(before?.tpot, after?.tpot).map { ", TPOT \(Percent.signed($0))" }
+        return "latency \(Percent.signed(change))\(tpot ?? "")"
+      }
+      notes.append(
+        "what if \(change.text): \(Self.name(row)): \(text ?? answer?.reason ?? "no such plan")")
+    }
+    extra["what_if"] = .list(entries)
+  }
+
+  /// Adds what binds each row and what would help, how rows compare, and what the words mean.
+  mutating func explain(
+    _ rows: [Prediction], of request: PredictionRequest, engine: InferenceEngine
+  ) throws {
+    try addSensitivities(rows, of: request)
+    for turn in PredictionAnswers.crossovers(of: rows) {
+      notes.append(
+        "\(turn.first) is faster up to \(turn.before) GPUs, \(turn.second) from \(turn.after) on "
+          + "(\(turn.allReduce.rawValue), batch \(turn.batch))")
+    }
+    for choice in PredictionAnswers.allReduceChoices(of: rows) {
+      notes.append(
+        "\(choice.plan) on \(choice.gpus) GPUs at batch \(choice.batch): use "
+          + "\(choice.best.rawValue), TPOT is \(String(format: "%.2f", choice.gain)) times shorter")
+    }
+    notes += engine.notes.map { "\(engine.name): \($0)" }
+    notes += Self.definitions
+  }
+
+  private mutating func addSensitivities(
+    _ rows: [Prediction], of request: PredictionRequest
+  ) throws {
+    let changes = try WhatIf.sensitivities()
+    let batches = rows.map(\.workload.batch).reduce(into: [Int]()) {
+      if !$0.contains($1) { $0.append($1) }
+    }
+    let answers = try changes.map { change in
+      let changed = change.applied(to: request)
+      var timer = CachingTimer(
+        SimulatedTimer(topology: changed.topology, profile: changed.profile))
+      return try changed.predictions(batches: batches, timer: &timer)
+    }
+    var entries: [Value] = []
+    for row in rows where row.fits {
+      var effects: [(text: String, change: Double)] = []
+      for (change, rows) in zip(changes, answers) {
+        let answer = rows.first {
+          $0.gpus == row.gpus && $0.plan == row.plan && $0.workload == row.workload
+            && $0.allReduce == row.allReduce && $0.requested == row.requested
+        }
+        if let effect = Self.change(row.timing?.latency, answer?.timing?.latency) {
+          effects.append((change.text, effect))
+        }
+      }
+      var record = Record([
+        "gpus": .integer(row.gpus), "plan": .text(row.plan),
+        "all_reduce": .text(row.allReduce.rawValue), "batch": .integer(row.workload.batch),
+      ])
+      for effect in effects { record[effect.text] = .number(effect.change) }
+      entries.append(.object(record))
+      let text = effects.enumerated().sorted {
+        ($0.element.change, $0.offset) < ($1.element.change, $1.offset)
+      }.map { "\($0.element.text) gives \(Percent.signed($0.element.change))" }
+      notes.append(
+        "\(Self.name(row)): bound by \(row.timing?.bottleneck.rawValue ?? "nothing"), "
+          + "\(Self.shares(row)); \(text.joined(separator: ", "))")
+    }
+    extra["sensitivity_pct"] = .list(entries)
+  }
+
+  /// The parts of a decode step, largest first.
+  private static func shares(_ row: Prediction) -> String {
+    guard let ledger = row.timing?.decode ?? row.timing?.prefill else { return "no step" }
+    let total = max(ledger.total.seconds, .leastNormalMagnitude)
+    let parts = CostCategory.allCases.map { ($0, 100 * ledger[$0].seconds / total) }
+      .filter { $0.1 >= 0.5 }.sorted { ($1.1, $0.0.rawValue) < ($0.1, $1.0.rawValue) }
+    return parts.map { "\($0.0.name) \(Int($0.1.rounded())) %" }.joined(separator: ", ")
+  }
+
+  private static func name(_ row: Prediction) -> String {
+    "\(row.plan), \(row.allReduce.rawValue), batch \(row.workload.batch)"
+  }
+
+  private static func change(_ before: SimDuration?, _ after: SimDuration?) -> Double? {
+    guard let before, let after, before > .zero else { return nil }
+    return 100 * (after.seconds / before.seconds - 1)
+  }
+
+  /// What the columns and the names of bottlenecks mean.
+  private static let definitions = [
+    "ttft_ms: the time of prefill, which yields the first token; queueing is not in it",
+    "tpot_ms: the mean step over the other decode - 1 tokens, keys and values growing; with "
+      + "continuous batching it holds other requests' prompts",
+    "latency_s: TTFT + (decode - 1) TPOT; tokens_per_s: output tokens of all replicas over it",
+    "batch: sequences of one replica; running: those that fit in memory at once",
+    "speedup, efficiency: against the smallest GPU count given that fits, same plan and all-reduce",
+    "bottleneck: what binds the largest part of the latency: compute and memory are the GPU's "
+      + "arithmetic and its HBM, launch the start of kernels, latency fixed times of kernels and "
+      + "steps of collectives, scale-up-bandwidth and network-bandwidth links in and between "
+      + "nodes, message-rate posting messages to NICs, reduction adding and copying, host what "
+      + "the processor adds to a step, bubble waiting in a pipeline",
+  ]
+}

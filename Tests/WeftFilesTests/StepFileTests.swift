@@ -1,0 +1,101 @@
+import TestSupport
+import Testing
+import Weft
+import WeftFiles
+
+@Suite struct StepFileTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func load(_ text: String) throws -> StepFile {
+    try StepFile(path: try folder.write(text, to: "steps.csv"))
+  }
+
+  @Test func `decode steps and serving runs are read, other rows are named`() throws {
+    let steps = try load(
+      """
+      what,model,tp,batch,context_or_bytes,time_us
+      decode_step,m,2,8,1024,4117.04
+      all_reduce_x100,m,2,8,65536,1705.9
+      """)
+    #expect(
+      steps.measurements == [
+        StepMeasurement(
+          tensor: 2, workload: try InferenceWorkload(batch: 8, prompt: 1023, decode: 2),
+          time: .microseconds(4117.04))
+      ])
+    #expect(steps.unused == ["\(folder.path)/steps.csv:3: 'all_reduce_x100' is no decode step"])
+    let serving = try load(
+      "tpot_ms,tensor_parallel,concurrency,prompt_tokens,output_tokens\n12.5,4.0,16.0,1024,8192\n")
+    #expect(
+      serving.measurements == [
+        StepMeasurement(
+          tensor: 4, workload: try InferenceWorkload(batch: 16, prompt: 1024, decode: 8192),
+          time: .microseconds(12500))
+      ])
+  }
+
+  @Test(arguments: [
+    ("a,b\n1,2\n", 1, "the columns are not those"),
+    ("tp,batch,context_or_bytes,time_us\n2,x,128,5\n", 2, "batch: 'x' is no count"),
+    ("tp,batch,context_or_bytes,time_us\n2,1,128,-5\n", 2, "time_us: '-5' is no count"),
+    ("tp,batch,context_or_bytes,time_us\n2,1\n", 2, "time_us: '' is no count"),
+  ])
+  func `a bad row is refused in its line`(text: String, line: Int, problem: String) {
+    let error = #expect(throws: InputError.self) { try load(text) }
+    #expect(
+      error?.problem.hasPrefix(problem) == true || error?.problem.contains("no count") == true)
+    #expect(error?.place == "\(folder.path)/steps.csv:\(line)")
+  }
+
+  @Test func `the shipped study names machines, models and claims`() throws {
+    let data = DataDirectory(path: repositoryRoot)
+    let study = try data.study("nvrar-paper")
+    #expect(study.machines.map(\.topology) == ["perlmutter", "vista"])
+    #expect(study.gpus == [8, 16, 32, 64, 128] && study.headlines.count == 7)
+    for machine in study.machines { _ = try data.topology(machine.topology) }
+    for model in study.models { _ = try data.model(model) }
+    let names = study.workloads.map(\.name)
+    for headline in study.headlines {
+      switch headline.kind {
+      case .allReduceGain(let topology, _):
+        #expect(study.machines.contains { $0.topology == topology })
+      case .latencyGain(_, let model, let workload, _, _):
+        #expect(study.models.contains(model) && names.contains(workload))
+      case .order(let workload, _), .allReduceBinds(let workload):
+        #expect(names.contains(workload))
+      }
+    }
+    let error = #expect(throws: InputError.self) { try data.study("nvrar") }
+    #expect(error?.kind == .missing)
+  }
+
+  @Test(arguments: [
+    ("kind: headlines", "kind: sweep", "'sweep' is no study of predictions"),
+    ("[8]", "[none]", "'none' is not a number of GPUs"),
+    ("faster: tensor", "faster: both", "'both' is not known"),
+    ("kind: order", "kind: rank", "'rank' is not known"),
+    ("batch: 8", "batch: 0", "'0' is out of range"),
+  ])
+  func `a bad study is refused`(right: String, wrong: String, problem: String) throws {
+    let sound = """
+      kind: headlines
+      name: mine
+      title: A test
+      engine: yalis
+      gpus: [8]
+      models: [m]
+      all_reduce: [nccl]
+      machines: [{topology: t, hybrid: tp4xpp}]
+      workloads: [{name: w, batch: 8, prompt: 1, decode: 2}]
+      headlines: [{claim: c, kind: order, workload: w, faster: tensor}]
+      """
+    _ = try HeadlineStudyFile(path: try folder.write(sound, to: "study.yaml"))
+    let error = #expect(throws: InputError.self) {
+      try HeadlineStudyFile(
+        path: try folder.write(sound.replacing(right, with: wrong), to: "study.yaml"))
+    }
+    #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "")")
+  }
+}
