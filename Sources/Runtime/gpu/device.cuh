@@ -1,0 +1,119 @@
+// What the interpreter's kernel reads: plain records in device memory, built from a Program.
+#pragma once
+
+#include <cstdint>
+
+namespace weft::gpu {
+
+/// Properties of a device operation, as bits.
+enum Flag : uint8_t {
+  source_cells = 1,
+  addend_cells = 2,
+  destination_cells = 4,
+  /// A wait whose put is into cells: their flags are polled, not a counter.
+  waits_cells = 8,
+  /// A wait that is left to the next operation, which polls the cells that it reads.
+  is_fused = 16,
+  /// The source is polled for `cell_flag` while it is read.
+  polls_source = 32,
+};
+
+/// An operation with all offsets resolved to bytes of a rank's memory.
+struct Operation {
+  uint8_t kind;
+  uint8_t actions;
+  uint8_t flags;
+  uint8_t reserved;
+  /// Numbers in the lane's table of ports, -1 for none.
+  int32_t from;
+  int32_t to;
+  /// For a put into cells or who waits for one: a number that is unique in a call.
+  uint32_t cell_flag;
+  uint64_t source;
+  uint64_t addend;
+  uint64_t destination;
+  /// Elements; for a kernel, its number.
+  uint64_t count;
+};
+
+/// One end of a connection as the lane's block uses it.
+struct Port {
+  int32_t peer;
+  int32_t reserved;
+  uint64_t head;
+  uint64_t flags;
+  uint64_t credit;
+  uint64_t slots;
+  uint64_t slot_bytes;
+  /// Where this rank prepares messages for a peer that it cannot store to; same size as the slots.
+  uint64_t staging;
+};
+
+/// How far a port is; kept from call to call.
+struct PortState {
+  uint64_t messages;
+  uint64_t flags;
+  uint64_t seen;
+  uint64_t waited;
+};
+
+/// The operations of a lane in a call body: where its kernels begin.
+struct Run {
+  uint64_t first;
+  uint64_t count;
+};
+
+/// What a block writes before it gives up.
+struct Report {
+  uint32_t is_set;
+  int32_t rank;
+  int32_t lane;
+  int32_t peer;
+  uint64_t call;
+  uint64_t step;
+  uint64_t wanted;
+  uint64_t seen;
+  /// 0 a message, 1 a slot, 2 a flag, 3 cells, 4 lanes.
+  uint32_t what;
+};
+
+/// Everything of one launch.
+struct Launch {
+  const Operation* operations;
+  const Run* runs;
+  const Port* ports;
+  PortState* states;
+  /// Per local rank and lane: the first port; one more at the end.
+  const uint32_t* first_port;
+  /// The memory of every rank, null if it is not reached by stores.
+  uint8_t* const* bases;
+  /// Per local rank: a counter of lanes that have met, and the number of calls begun.
+  unsigned long long* meetings;
+  unsigned long long* calls_begun;
+  /// In memory that the host sees at any time: raised by whoever gives up.
+  Report* report;
+  volatile uint32_t* stop;
+  int first_rank;
+  int ranks;
+  int lanes;
+  int bodies;
+  int period;
+  int slots;
+  /// Elements that share a cell.
+  int cell_elements;
+  /// Whether messages travel in lines of data and flags.
+  int is_ll;
+  /// Numbers of puts into cells in one call, and one.
+  uint32_t cell_stride;
+  /// Calls that this launch does; with `segment` at least 0, only that kernel of one call.
+  int calls;
+  int segment;
+  /// Whether the calls are over with this launch, and the blocks that have ended.
+  int counts_calls;
+  uint32_t* ended;
+  /// Blocks that share the operations of a lane, where its kernel fills the device.
+  int split;
+  uint64_t timeout_ns;
+};
+
+}  // namespace weft::gpu
