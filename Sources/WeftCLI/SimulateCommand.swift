@@ -75,7 +75,7 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     let collective = try Collective(parsing: self.collective)
-    let machine = try self.machine.load(global)
+    let machine = try self.machine.load(global, seed: seed)
     if self.machine.options.showTopology {
       return try global.emit(TopologyCommand.report(machine.file))
     }
@@ -89,7 +89,7 @@ struct SimulateCommand: ParsableCommand {
     let pricing = try parsePricing()
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
-    warn(sizes: sizes, type: type, collective, ranks: fabric.ranks)
+    warn(sizes: sizes, type: type, collective, on: fabric)
     let planner = Planner(
       fabric: fabric, profile: try profile.load(for: fabric.topology, global),
       ncclVersion: version)
@@ -110,9 +110,13 @@ struct SimulateCommand: ParsableCommand {
       }
     }
     try checkSizes(of: jobs, pricing, planner)
+    var progress = Progress("simulated", of: jobs.count * trials, global)
     let records = try global.timed("the simulation") {
-      try jobs.map { try record($0, pricing, planner) }
+      try jobs.enumerated().map { index, job in
+        try record(job, pricing, planner) { progress.update(index * trials + $0) }
+      }
     }
+    progress.finish()
     try global.emit(
       Report(
         records, title: title(fabric, type),
@@ -138,9 +142,9 @@ struct SimulateCommand: ParsableCommand {
   }
 
   private func record(
-    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner
+    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner, progress: (Int) -> Void
   ) throws -> Record {
-    let fabric = planner.fabric
+    let fabric = Self.ordered(planner.fabric, for: job.name)
     let name = job.name
     var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
     let candidates = tune && name == .nvrar ? NVRARPlanner.Parameters.grid : [.standard]
@@ -160,24 +164,66 @@ struct SimulateCommand: ParsableCommand {
         .usage, "\(job.requested) of \(job.call.bytes) bytes would take weeks of simulated time",
         fix: "check the units of bandwidths and sizes")
     }
-    var record = Record(job.requested, plan, result, job.call, job.network, on: fabric)
+    let runs = try repeated(plan, result, job, on: fabric, progress: progress)
+    let median = runs[(runs.count - 1) / 2]
+    var record = Record(job.requested, plan, median, job.call, job.network, on: fabric)
+    if trials > 1 {
+      record["trials"] = .integer(trials)
+      record["low_us"] = .number(Self.percentile(5, of: runs))
+      record["high_us"] = .number(Self.percentile(95, of: runs))
+    }
     if name == .nvrar {
       record["nvrar"] = .object(
         Record(["blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk)]))
     }
     if explain {
       record["explanation"] = .object(
-        try explanation(job, name, plan, result, planner))
+        try explanation(job, name, plan, median, planner, on: fabric))
     }
     return record
   }
 
+  /// A library knows which ranks share a node; only plain schedules take ranks as they come.
+  private static func ordered(_ fabric: Fabric, for name: AlgorithmName) -> Fabric {
+    switch name {
+    case .nccl, .nvrar: fabric.withRanksInBlocks
+    case .plain, .imported: fabric
+    }
+  }
+
+  /// All trials' results in order of time; the first is that of the seed itself.
+  private func repeated(
+    _ plan: Plan, _ first: SimulationResult, _ job: Job, on fabric: Fabric,
+    progress: (Int) -> Void
+  ) throws -> [SimulationResult] {
+    var runs = [first]
+    for trial in 1..<max(1, trials) where fabric.isRandom && job.network != .analytic {
+      progress(trial)
+      runs.append(
+        try plan.simulate(
+          on: try fabric.redrawn(trial: trial), network: job.network, isolated: job.isolated,
+          foldAllowed: !noFold))
+    }
+    return runs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+      .map(\.element)
+  }
+
+  /// A percentile of times in microseconds, between neighbours in proportion.
+  private static func percentile(_ percent: Double, of runs: [SimulationResult]) -> Double {
+    let place = Double(runs.count - 1) * percent / 100
+    let below = Int(place)
+    let above = min(below + 1, runs.count - 1)
+    let low = runs[below].time.microseconds
+    return low + (runs[above].time.microseconds - low) * (place - Double(below))
+  }
+
   /// What each class of parameters is worth, and for NCCL its own table.
   private func explanation(
-    _ job: Job, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult, _ planner: Planner
+    _ job: Job, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult,
+    _ planner: Planner, on fabric: Fabric
   ) throws -> Record {
     let sensitivity = try Sensitivity(
-      of: plan, time: result.time, on: planner.fabric, network: job.network,
+      of: plan, time: result.time, on: fabric, network: job.network,
       isolated: job.isolated)
     var effects = Record()
     for (parameters, change) in sensitivity.changes {
@@ -193,6 +239,9 @@ struct SimulateCommand: ParsableCommand {
         table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))
       }
       explanation["nccl_tuner_us"] = .object(table)
+    }
+    if job.network != .analytic && !noFold, let reason = plan.foldObstacle(on: fabric) {
+      explanation["every_node_simulated"] = .text(reason)
     }
     if let published = plan.publishedTime(on: planner.fabric) {
       explanation["published_formula_us"] = .number(published.microseconds)
@@ -217,6 +266,9 @@ struct SimulateCommand: ParsableCommand {
     var published = ""
     if case .number(let time) = explanation["published_formula_us"] {
       published = "; the published formula gives \((time * 10).rounded() / 10) us for links alone"
+    }
+    if case .text(let reason) = explanation["every_node_simulated"] {
+      published += "; every node was simulated: \(reason)"
     }
     return "\(bytes) \(requested): \(list("change_pct", " %") ?? "")\(table)\(published)"
   }
@@ -308,9 +360,12 @@ struct SimulateCommand: ParsableCommand {
     }
   }
 
-  private func warn(sizes: [Int], type: DataType, _ collective: Collective, ranks: Int) {
-    if trials > 1 {
-      Console.warn("nothing in this model is random, so all \(trials) trials are alike", global)
+  private func warn(
+    sizes: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
+  ) {
+    let ranks = fabric.ranks
+    if trials > 1 && !fabric.isRandom {
+      Console.warn("nothing here is random, so all \(trials) trials are alike", global)
     }
     if let size = sizes.first(where: { $0 % type.bytes != 0 }) {
       Console.warn(
@@ -357,7 +412,9 @@ struct SimulateCommand: ParsableCommand {
   ) throws {
     let limit = 2_000_000_000
     var operations = 0
+    var obstacle: String?
     for job in jobs {
+      let fabric = Self.ordered(planner.fabric, for: job.name)
       let plan = try Failure.planned {
         () throws(PlanError) in try planner.plan(job.name, for: job.call, pricing: pricing)
       }
@@ -370,9 +427,10 @@ struct SimulateCommand: ParsableCommand {
         }
         continue
       }
-      let size = plan.size(on: planner.fabric, foldAllowed: !noFold, limit: limit)
+      let size = plan.size(on: fabric, foldAllowed: !noFold, limit: limit)
+      if !noFold { obstacle = obstacle ?? plan.foldObstacle(on: fabric) }
       let runs = tune && job.name == .nvrar ? NVRARPlanner.Parameters.grid.count : 1
-      operations += size.operations * (job.isolated ? 1 : 2) * runs
+      operations += size.operations * (job.isolated ? 1 : 2) * runs * trials
       let what = "\(job.requested) of \(job.call.bytes) bytes on \(planner.fabric.ranks) ranks"
       guard size.lanes <= 8_000_000 else {
         throw Failure(
@@ -388,7 +446,8 @@ struct SimulateCommand: ParsableCommand {
     }
     // About a million operations are simulated in a second.
     if operations > 10_000_000 {
-      Console.warn("this will take about \(operations / 1_000_000) s", global)
+      let reason = obstacle.map { ": every node is simulated, since \($0)" } ?? ""
+      Console.warn("this will take about \(operations / 1_000_000) s\(reason)", global)
     }
   }
 }
