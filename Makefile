@@ -2,11 +2,11 @@
 # make test    install what is missing, build in debug, run the tests
 # make bench   measure the engine: event queue, messages per second
 # make gate    the same in short, failing on a gross regression
+# make accuracy  hold predictions against measurements, write docs/accuracy.md
 # make format  format the sources in place
 
-.PHONY: demo test bench gate format lint setup release
+.PHONY: demo test bench gate accuracy format lint setup release
 
-PACKAGES := libgsl-dev libsqlite3-dev pkg-config
 WEFT := .build/release/weft
 DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
 
@@ -40,21 +40,28 @@ bench: setup
 gate: setup
 	$(BENCH) --gate
 
+accuracy: release
+	.ci/accuracy
+
 format:
 	swift format --in-place --parallel --recursive Package.swift Sources Tests
 
 lint:
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
-# Installs the system libraries that Weft links: GSL for fits, SQLite for stored results.
+# Installs the system libraries that Weft links: GSL for fits, SQLite for stored results, and the
+# libxml2 that Foundation reads XML with.
 setup:
 	@command -v swift >/dev/null || { \
 	  echo "Swift 6.2 or newer is not on the PATH; get it from https://www.swift.org/install" >&2; \
 	  exit 69; }
 	@missing=""; \
-	pkg-config --version >/dev/null 2>&1 || missing="$(PACKAGES)"; \
-	[ -n "$$missing" ] || pkg-config --exists gsl || missing="$$missing libgsl-dev"; \
-	[ -n "$$missing" ] || pkg-config --exists sqlite3 || missing="$$missing libsqlite3-dev"; \
+	if pkg-config --version >/dev/null 2>&1; then \
+	  pkg-config --exists gsl || missing="$$missing libgsl-dev"; \
+	  pkg-config --exists sqlite3 || missing="$$missing libsqlite3-dev"; \
+	else missing=" libgsl-dev libsqlite3-dev pkg-config"; fi; \
+	[ "$$(uname)" != Linux ] || /sbin/ldconfig -p | grep -q libxml2.so || \
+	  missing="$$missing libxml2-dev"; \
 	[ -z "$$missing" ] && exit 0; \
 	if ! command -v apt-get >/dev/null; then \
 	  echo "Please install GSL, SQLite and pkg-config with their headers:" >&2; \

@@ -54,7 +54,7 @@ let package = Package(
       name: "WeftFilesTests", dependencies: ["WeftFiles", "CWeftPlan", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "WeftCalibrationTests", dependencies: ["WeftCalibration", "CGSL"],
+      name: "WeftCalibrationTests", dependencies: ["WeftCalibration", "CGSL", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "WeftStudyTests",

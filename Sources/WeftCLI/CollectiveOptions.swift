@@ -71,14 +71,7 @@ struct SizeOptions: ParsableArguments {
   }
 
   /// The type of the elements.
-  func type() throws(Failure) -> DataType {
-    guard let type = DataType(name: datatype) else {
-      throw Failure(
-        .usage, "unknown datatype '\(datatype)'",
-        fix: Failure.suggestion(datatype, DataType.allCases.map(\.rawValue)))
-    }
-    return type
-  }
+  func type() throws(Failure) -> DataType { try DataType(parsing: datatype) }
 
   private static func bytes(_ text: String, flag: String, _ gpu: GPU) throws(Failure) -> Int {
     let size: ByteCount
@@ -96,6 +89,18 @@ struct SizeOptions: ParsableArguments {
         fix: "give a smaller size")
     }
     return size.bytes
+  }
+}
+
+extension DataType {
+  /// Parses a type's name.
+  init(parsing text: String) throws(Failure) {
+    guard let type = DataType(name: text) else {
+      throw Failure(
+        .usage, "unknown datatype '\(text)'",
+        fix: Failure.suggestion(text, Self.allCases.map(\.rawValue)))
+    }
+    self = type
   }
 }
 

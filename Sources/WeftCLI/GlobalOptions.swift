@@ -78,7 +78,11 @@ enum Output {
 
   /// Writes to a file by renaming a finished one into place, or to standard output.
   static func write(_ text: String, to path: String?) throws(Failure) {
-    let data = Data(text.utf8)
+    try write(Data(text.utf8), to: path)
+  }
+
+  /// Writes bytes in the same way.
+  static func write(_ data: Data, to path: String?) throws(Failure) {
     do {
       guard let path else {
         try FileHandle.standardOutput.write(contentsOf: data)

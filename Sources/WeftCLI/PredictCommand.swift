@@ -18,7 +18,7 @@ struct PredictCommand: ParsableCommand {
   @OptionGroup var profile: ProfileOptions
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "A shipped model, or a Hugging Face config.json of a dense model.")
+  @Option(help: "A shipped model, or a Hugging Face config.json.")
   var model: String
 
   @Option(parsing: .unconditional, help: "The numbers of GPUs, as a list: 16,32,64.")
@@ -41,12 +41,14 @@ struct PredictCommand: ParsableCommand {
   @Option(help: "What serves the all-reduces of decode, as a list of nccl, nvrar.")
   var allReduce = "nccl"
 
-  @Option(help: "The inference engine: yalis.")
+  @Option(help: "The inference engine: yalis, vllm, sglang, trtllm, torch-graph, or a file.")
   var engine = "yalis"
 
-  @Option(
-    help: "The type of weights and KV cache, such as bf16 or fp8; the model's own unless said.")
+  @Option(help: "The type of the weights, such as bf16 or fp8; the model's own unless said.")
   var dtype: String?
+
+  @Option(help: "The type of the KV cache; that of activations (16 bits) unless said.")
+  var kvDtype: String?
 
   func run() throws {
     let data = try global.data()
@@ -56,13 +58,15 @@ struct PredictCommand: ParsableCommand {
     }
     let modelFile = try data.model(model)
     for note in modelFile.notes { Console.warn(note, global) }
+    let engineFile = try data.engine(engine)
     let request = PredictionRequest(
       model: modelFile.model, topology: file.topology,
-      profile: try profile.load(for: file.topology, global),
+      profile: try profile.load(for: file.topology, global).replacing(with: engineFile.profile),
       gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
       libraries: try libraries(),
       workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
-      weights: try weights(), engine: try chosenEngine())
+      weights: try type("--dtype", dtype), keyValues: try type("--kv-dtype", kvDtype),
+      engine: engineFile.engine)
     var timer = CachingTimer(
       SimulatedTimer(topology: request.topology, profile: request.profile))
     try Output.checkFolder(of: global.output)
@@ -106,14 +110,10 @@ extension PredictCommand {
     return libraries
   }
 
-  private func chosenEngine() throws(Failure) -> InferenceEngine {
-    try Self.choice("--engine", engine)
-  }
-
-  private func weights() throws(Failure) -> DataType? {
-    guard let dtype else { return nil }
-    if let type = DataType(name: dtype) { return type }
-    throw Self.unknown("--dtype", dtype, among: DataType.allCases.map(\.rawValue))
+  private func type(_ flag: String, _ name: String?) throws(Failure) -> DataType? {
+    guard let name else { return nil }
+    if let type = DataType(name: name) { return type }
+    throw Self.unknown(flag, name, among: DataType.allCases.map(\.rawValue))
   }
 
   private static func choice<Choice>(
@@ -143,7 +143,7 @@ extension PredictCommand {
     if predictions.contains(where: { $0.reason != nil }) { columns.append("reason") }
     let title = predictions.first.map {
       "\($0.model) on \($0.topology): batch \($0.workload.batch), prompt \($0.workload.prompt), "
-        + "decode \($0.workload.decode), engine \($0.engine.rawValue)"
+        + "decode \($0.workload.decode), engine \($0.engine.name)"
     }
     return Report(predictions.map(record), title: title, columns: columns)
   }
@@ -158,7 +158,7 @@ extension PredictCommand {
       "requested": .text(prediction.requested),
       "plan": .text(prediction.plan),
       "all_reduce": .text(prediction.allReduce.rawValue),
-      "engine": .text(prediction.engine.rawValue),
+      "engine": .text(prediction.engine.name),
       "batch": .integer(prediction.workload.batch),
       "prompt": .integer(prediction.workload.prompt),
       "decode": .integer(prediction.workload.decode),

@@ -52,24 +52,35 @@ extension ScheduleCommand {
   struct Export: ParsableCommand {
     /// The formats of schedules.
     enum Format: String, CaseIterable, ExpressibleByArgument {
-      case msccl
+      case msccl, plan
     }
 
     static let configuration = CommandConfiguration(
-      abstract: "Write a schedule in the format of another program.")
+      abstract: "Write a schedule in MSCCL's format, or as a plan for the runtime.",
+      discussion: """
+        A plan holds what the runtime executes: operations, slots, buffers and kernels, of a size \
+        and a type. It is written only if the schedule is proved with these slots.
+        """)
 
     @Argument(help: "The algorithm, or an MSCCL file.")
     var algorithm: String
 
     @OptionGroup var options: ScheduleOptions
 
-    @Option(help: "The format: msccl.")
+    @Option(help: "The format: msccl or plan.")
     var format = Format.msccl
+
+    @Option(name: [.customShort("d"), .long], help: "The type of a plan's elements.")
+    var datatype = "bf16"
+
+    @Option(parsing: .unconditional, help: "The most slots of a plan's connections.")
+    var slots = 8
 
     @Option(name: [.short, .long], help: "Write to this file instead of standard output.")
     var output: String?
 
     func run() throws {
+      if format == .plan { return try writePlan() }
       // A size that ranks, channels and the largest power of two of ranks share evenly.
       let channels = options.channels ?? 2
       let subject = try options.subject(algorithm) { layout in
@@ -83,6 +94,19 @@ extension ScheduleCommand {
         try subject.exported(name: name)
       }
       try Output.write(MSCCLFile.text(program), to: output)
+    }
+
+    private func writePlan() throws {
+      guard (1...1000).contains(slots) else {
+        throw Failure(.usage, "--slots \(slots) is not 1 to 1000", fix: "give that many")
+      }
+      let type = try DataType(parsing: datatype)
+      let subject = try options.subject(algorithm, type: type)
+      if case .imported(let program) = subject.algorithm { try program.refuseIfWrong(algorithm) }
+      let plan = try Failure.planned { () throws(PlanError) in
+        try subject.runtimePlan(name: algorithm, type: type, slots: slots)
+      }
+      try Output.write(PlanFile.data(plan), to: output)
     }
   }
 
@@ -130,6 +154,16 @@ extension ChunkProgram {
       algorithm: .imported(self), collective: collective,
       layout: Layout(nodes: 1, ranksPerNode: ranks), elements: chunks, inPlace: inPlace
     ).verify(Verifier.Options())
+  }
+}
+
+extension ChunkProgram {
+  /// Refuses a schedule that does not do what it says: it is worth neither timing nor running.
+  func refuseIfWrong(_ path: String) throws(Failure) {
+    let report = try Failure.planned { () throws(PlanError) in try proof() }
+    guard let finding = report.findings.first else { return }
+    throw Failure(
+      .badContent, "\(path): the schedule is wrong: \(finding)", fix: "weft verify shows more")
   }
 }
 

@@ -26,7 +26,8 @@ struct ScheduleOptions: ParsableArguments {
 
   /// The schedule that an algorithm's name or a file stands for, with these options.
   func subject(
-    _ algorithm: String, elements standard: (Layout) -> Int = { _ in 1 << 19 }
+    _ algorithm: String, type: DataType = .bf16,
+    elements standard: (Layout) -> Int = { _ in 1 << 19 }
   ) throws -> VerificationCase {
     let name = try SimulateCommand.parseAlgorithm(algorithm).value
     var program: ChunkProgram?
@@ -39,7 +40,9 @@ struct ScheduleOptions: ParsableArguments {
       algorithm: name,
       collective: try collective.map { text throws(Failure) in try Collective(parsing: text) }
         ?? program?.collective ?? .allReduce,
-      layout: layout, elements: try size.map(Self.elements) ?? program?.chunks ?? standard(layout),
+      layout: layout,
+      elements: try size.map { text throws(Failure) in try Self.elements(text, type) }
+        ?? program?.chunks ?? standard(layout),
       channels: channels, inPlace: program?.inPlace ?? inPlace)
   }
 
@@ -63,14 +66,15 @@ struct ScheduleOptions: ParsableArguments {
     return Layout(nodes: ranks / gpusPerNode, ranksPerNode: gpusPerNode)
   }
 
-  private static func elements(_ size: String) throws(Failure) -> Int {
+  private static func elements(_ size: String, _ type: DataType) throws(Failure) -> Int {
     do {
       let bytes = try Quantity.messageSize(size).bytes
-      if bytes >= 2 && bytes <= 1 << 40 { return bytes / 2 }
+      if bytes >= type.bytes && bytes <= 1 << 40 { return bytes / type.bytes }
     } catch {
       throw Failure(.usage, "--size: \(error.problem)", fix: error.fix)
     }
-    throw Failure(.usage, "--size \(size) is not 2 bytes to 1 TiB", fix: "give that much")
+    throw Failure(
+      .usage, "--size \(size) is not \(type.bytes) bytes to 1 TiB", fix: "give that much")
   }
 }
 

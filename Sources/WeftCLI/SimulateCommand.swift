@@ -295,11 +295,7 @@ struct SimulateCommand: ParsableCommand {
   /// A schedule from a file is only worth timing if it does what it says.
   private func checkFile(_ name: AlgorithmName, _ path: String, _ sizes: [Int]) throws {
     guard case .imported(let program) = name else { return }
-    let report = try Failure.planned { () throws(PlanError) in try program.proof() }
-    if let finding = report.findings.first {
-      throw Failure(
-        .badContent, "\(path): the schedule is wrong: \(finding)", fix: "weft verify shows more")
-    }
+    try program.refuseIfWrong(path)
     let meant = program.minBytes..<max(program.minBytes, program.maxBytes ?? .max)
     if let size = sizes.first(where: { !meant.contains($0) }) {
       Console.warn(

@@ -14,6 +14,14 @@ public enum FitError: Error, Hashable, Sendable {
   case noBandwidth(secondsPerByte: Double)
   /// The numbers are too large or too small to compute with.
   case outOfRange
+  /// A parameter starts outside its bounds, or the bounds leave it no room.
+  case badBounds(parameter: String)
+  /// The model gives no finite value for a sample at some parameters.
+  case notFinite(sample: Int)
+  /// All samples are alike, so that nothing can be told from them.
+  case equalSamples(count: Int)
+  /// No parameter can be told from the samples.
+  case nothingToFit(reason: String)
   /// GSL refused, with its status and its words for it.
   case solver(status: Int, reason: String)
 }
@@ -36,6 +44,14 @@ extension FitError: CustomStringConvertible {
       "larger messages do not take longer (\(slope) s per byte), so there is no bandwidth to fit"
     case .outOfRange:
       "the measurements are too large or too small to compute with"
+    case .badBounds(let parameter):
+      "the parameter \(parameter) does not start inside its bounds"
+    case .notFinite(let sample):
+      "the model has no finite value for measurement \(sample)"
+    case .equalSamples(let count):
+      "all \(count) measurements are of one call, so nothing can be told from them"
+    case .nothingToFit(let reason):
+      "no parameter can be told from these measurements: \(reason)"
     case .solver(let status, let reason):
       "GSL status \(status): \(reason)"
     }

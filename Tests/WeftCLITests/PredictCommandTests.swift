@@ -18,9 +18,14 @@ import Testing
     ("--gpus 4 --batch -1", "the batch is -1", "give at least 1"),
     ("--gpus 4 --decode 0", "the decode is 0", "give at least 1"),
     ("--gpus 4 --prompt 200000", "longer than the 131072 positions", "shorten"),
-    ("--gpus 4 --engine vlm", "--engine: 'vlm' is not known", "use one of yalis"),
+    (
+      "--gpus 4 --engine vlm", "--engine: 'vlm' is not known",
+      "use one of sglang, torch-graph, trtllm, vllm, yalis"
+    ),
     ("--gpus 4 --plan foo", "'foo' is not a plan", "write tp, tp8"),
-    ("--gpus 4 --plan tp4xep2", "dense models have none", "leave ep out"),
+    ("--gpus 4 --plan tp4xep2", "is dense: there are no experts", "nearest legal plan: tp4"),
+    ("--gpus 9999999999", "nodes, but perlmutter has 1536", "ask for at most 6144 GPUs"),
+    ("--gpus 4 --kv-dtype q4", "--kv-dtype: 'q4' is not known", "fp8"),
     ("--gpus 4 --plan tp8", "tp8 takes 8 GPUs, not 4", "nearest legal plan: tp4"),
     ("--gpus 4 --all-reduce ncll", "--all-reduce: 'ncll' is not known", "did you mean 'nccl'?"),
     ("--gpus 4 --dtype q4", "--dtype: 'q4' is not known", "bf16"),

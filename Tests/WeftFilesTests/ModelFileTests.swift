@@ -8,13 +8,36 @@ import WeftFiles
 
   @Test(arguments: [
     ("llama-3.1-8b", 8_030_261_248), ("llama-3.1-70b", 70_553_706_496),
-    ("llama-3.1-405b", 405_853_388_800),
+    ("llama-3.1-405b", 405_853_388_800), ("mixtral-8x7b", 46_702_792_704),
+    ("mixtral-8x22b", 140_620_634_112), ("qwen3-30b-a3b", 30_532_122_624),
+    ("qwen3-235b-a22b", 235_093_634_560), ("qwen3-32b", 32_762_123_264),
   ])
   func `a shipped model has the published size`(name: String, parameters: Int) throws {
     let file = try data.model(name)
     #expect(file.model.name == name && file.notes.isEmpty)
     #expect(file.model.parameters == parameters)
-    #expect(file.model.type == .bf16 && file.model.maxPositions == 131072)
+    #expect(file.model.type == .bf16)
+  }
+
+  @Test func `DeepSeek-V3 has latent attention and dense first layers`() throws {
+    let model = try data.model("deepseek-v3").model
+    #expect(model.latent?.rank == 512 && model.latent?.queryRank == 1536)
+    #expect(model.experts?.count == 256 && model.experts?.denseLayers == 3)
+    #expect(model.experts?.sharedSize == 2048 && model.experts?.active == 8)
+    #expect(abs(Double(model.parameters) / 671.03e9 - 1) < 1e-4)
+  }
+
+  @Test func `a count of one expert is a dense model`() throws {
+    #expect(try read(config(#""num_local_experts": 1,"#)).model.experts == nil)
+    #expect(
+      try read(config(#""num_local_experts": 8, "num_experts_per_tok": 2,"#)).model.experts?
+        .intermediateSize == 18944)
+  }
+
+  @Test func `errors of a JSON file speak of JSON`() {
+    #expect(refusal("{\"hidden_size\": 4,").map { $0.problem.contains("valid JSON") } == true)
+    #expect(refusal("[1, 2]")?.problem == "the file is a list, not an object")
+    #expect(refusal("{}")?.fix == "add \"hidden_size\":")
   }
 
   private func read(_ json: String) throws -> ModelFile {
@@ -48,7 +71,10 @@ import WeftFiles
     #expect(mistral.model.extras == [] && mistral.model.keyValueHeads == 28)
     #expect(mistral.model.type == .fp16)
     #expect(mistral.notes.count == 1 && mistral.notes[0].contains("not the window of 4096"))
-    #expect(try read(config(#""sliding_window": null,"#)).notes.isEmpty)
+    let unlimited = config(#""model_type": "llama", "sliding_window": null,"#)
+    #expect(try read(unlimited).notes.isEmpty)
+    let unnamed = try read(config(""))
+    #expect(unnamed.notes.count == 1 && unnamed.notes[0].contains("no model_type is given"))
     #expect(try read(config(#""num_experts": 0,"#)).model.layers == 28)
   }
 
@@ -60,9 +86,13 @@ import WeftFiles
   }
 
   @Test(arguments: [
-    (#""num_local_experts": 8,"#, "a mixture of experts"),
-    (#""n_routed_experts": 256,"#, "a mixture of experts"),
-    (#""kv_lora_rank": 512,"#, "latent attention"),
+    (#""ssm_cfg": {},"#, "state-space layers"),
+    (#""text_config": {},"#, "other parts than text"),
+    (
+      #""decoder_sparse_step": 2, "num_experts": 8, "num_experts_per_tok": 2,"#,
+      "only every 2nd layer"
+    ),
+    (#""num_experts": 8, "num_experts_per_tok": 9,"#, "'9' is out of range"),
     (#""model_type": "gpt_neox","#, "has no gate"),
     (#""is_encoder_decoder": true,"#, "an encoder"),
     (#""torch_dtype": "float4","#, "no type of weights"),

@@ -23,6 +23,16 @@ import WeftFiles
     try reader.finish()
   }
 
+  @Test func `aliases of aliases are cut off before they fill memory`() {
+    var text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    for level in 1...12 {
+      let alias = Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ")
+      text += "a\(level): &a\(level) [\(alias)]\n"
+    }
+    let error = #expect(throws: InputError.self) { try YAMLDocument(text: text, file: "f.yaml") }
+    #expect(error?.problem == "the file has more values than Weft reads")
+  }
+
   @Test func `JSON is YAML`() throws {
     var reader = try reader("{\"hidden_size\": 8192, \"rope_theta\": 5e5, \"x\": \"null\"}")
     #expect(try reader.integer("hidden_size") == 8192)

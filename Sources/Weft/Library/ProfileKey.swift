@@ -68,18 +68,23 @@ extension Profile {
     // Memory-bound kernels and copies.
     case memoryEfficiency = "memory.efficiency"
 
-    // Matrix products: max of arithmetic and memory time, plus a floor and a term serial in k.
+    // Kernels: the forms stand in Workload/Kernels.
     case gemmComputeEfficiency = "gemm.compute-efficiency"
     case gemmMemoryEfficiency = "gemm.memory-efficiency"
     case gemmFloor = "gemm.floor"
     case gemmSerialK = "gemm.serial-per-1024-k"
+    case gemmBlend = "gemm.blend"
+    case gemmWaves = "gemm.wave-exponent"
 
-    // Attention.
     case decodeAttentionFloor = "attention.decode.floor"
     case decodeAttentionSplit = "attention.decode.per-doubling-of-length"
     case decodeAttentionMemoryEfficiency = "attention.decode.memory-efficiency"
+    case decodeAttentionTile = "attention.decode.per-tile"
+    case decodeAttentionCache = "attention.decode.cache-size"
+    case decodeAttentionCachedShare = "attention.decode.cached-share"
     case prefillAttentionComputeEfficiency = "attention.prefill.compute-efficiency"
     case prefillAttentionFloor = "attention.prefill.floor"
+    case prefillAttentionShort = "attention.prefill.share-at-128"
 
     /// The floor of a small memory-bound kernel (norm, rotary, activation, sampling).
     case smallKernelFloor = "small-kernel.floor"
@@ -87,12 +92,21 @@ extension Profile {
     // Host and memory.
     /// Host time of a step that no kernel hides, with CUDA graphs.
     case hostStep = "host.step"
+    /// Host time of a step for every sequence of the batch.
+    case hostSequence = "host.per-sequence"
+    /// What an engine loses between kernels and around collectives beyond their own times.
+    case stepKernel = "step.per-kernel"
+    case stepCollective = "step.per-collective"
+    /// An engine's own all-reduce inside a node: start-up, and what it reaches of the links.
+    case fusedAllReduceBase = "fused-all-reduce.base"
+    case fusedAllReduceEfficiency = "fused-all-reduce.efficiency"
     /// Device memory that libraries and the CUDA context take.
     case memoryReserved = "memory.reserved"
 
     /// What kind of quantity the parameter is.
     public var dimension: Dimension {
-      switch self {
+      if let dimension = kernelDimension { return dimension }
+      return switch self {
       case .ncclLLLane, .ncclLL128Lane, .ncclSimpleLane, .nvshmemLane, .nvrarLane:
         .bandwidth
       case .memoryEfficiency, .gemmComputeEfficiency, .gemmMemoryEfficiency,

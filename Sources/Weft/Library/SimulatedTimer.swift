@@ -1,8 +1,8 @@
 /// Answers a workload's questions about communication by simulation on a topology.
 public struct SimulatedTimer: CollectiveTimer {
-  private let topology: Topology
-  private let profile: Profile
-  private let network: Plan.Network
+  let topology: Topology
+  let profile: Profile
+  let network: Plan.Network
 
   /// Creates a timer for groups of GPUs of a topology.
   public init(topology: Topology, profile: Profile, network: Plan.Network = .flow) {
@@ -53,7 +53,7 @@ public struct SimulatedTimer: CollectiveTimer {
     return try time(plan, on: fabric, isolated: true)
   }
 
-  private func time(
+  func time(
     _ plan: Plan, on fabric: Fabric, isolated: Bool = false
   ) throws(SimulationError) -> CollectiveTime {
     let result = try plan.simulate(on: fabric, network: network, isolated: isolated)

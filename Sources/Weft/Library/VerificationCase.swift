@@ -54,7 +54,7 @@ public struct VerificationCase: Sendable {
     try schedule().open(Exporting(name: name))
   }
 
-  private func schedule() throws(PlanError) -> AnySchedule {
+  func schedule() throws(PlanError) -> AnySchedule {
     if case .imported(let program) = algorithm {
       guard channels == nil else {
         throw PlanError(

@@ -47,6 +47,20 @@ public protocol CollectiveTimer {
     bytes: Int, type: DataType, layout: Layout, library: AllReduceLibrary, launch: StepLaunch
   ) throws -> CollectiveTime
 
+  /// The time of an all-gather or all-to-all over consecutive ranks, start-up of its kernels
+  /// included.
+  ///
+  /// - Parameters:
+  ///   - collective: All-gather or all-to-all.
+  ///   - bytes: The size as nccl-tests counts it: all that a rank receives, or sends.
+  ///   - layout: The ranks of the group on its nodes; at least two ranks.
+  ///   - launch: How its kernels are started.
+  /// - Returns: The time in the middle of a run of such calls, not of a cold one.
+  /// - Throws: As ``allReduce(bytes:type:layout:library:launch:)`` does.
+  mutating func exchange(
+    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
+  ) throws -> CollectiveTime
+
   /// The time of a send and the receive that meets it, from the start of the send to the data's
   /// being usable, start-up of its kernels included.
   ///
@@ -74,6 +88,13 @@ public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
     var launch: StepLaunch
   }
 
+  private struct ExchangeCall: Hashable {
+    var collective: Collective
+    var bytes: Int
+    var layout: Layout
+    var launch: StepLaunch
+  }
+
   private struct PointToPointCall: Hashable {
     var bytes: Int
     var crossesNodes: Bool
@@ -84,6 +105,7 @@ public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
   /// The timer behind.
   private(set) var base: Base
   private var allReduces: [AllReduceCall: CollectiveTime] = [:]
+  private var exchanges: [ExchangeCall: CollectiveTime] = [:]
   private var pointToPoints: [PointToPointCall: CollectiveTime] = [:]
 
   /// Creates a timer with an empty cache before `base`.
@@ -103,6 +125,19 @@ public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
     let time = try base.allReduce(
       bytes: bytes, type: type, layout: layout, library: library, launch: launch)
     allReduces[call] = time
+    return time
+  }
+
+  /// The time of an all-gather or all-to-all; see ``CollectiveTimer``.
+  ///
+  /// - Throws: What the timer behind throws; nothing is remembered then.
+  public mutating func exchange(
+    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
+  ) throws -> CollectiveTime {
+    let call = ExchangeCall(collective: collective, bytes: bytes, layout: layout, launch: launch)
+    if let known = exchanges[call] { return known }
+    let time = try base.exchange(collective, bytes: bytes, layout: layout, launch: launch)
+    exchanges[call] = time
     return time
   }
 

@@ -5,13 +5,23 @@ public enum CostCategory: Int, CaseIterable, Sendable {
   case otherKernels
   /// All-reduces, with the start-up of their kernels.
   case allReduce
-  case allToAll, pointToPoint
+  /// All-to-alls of experts and all-gathers.
+  case allToAll
+  case pointToPoint
   /// Start-up of the other kernels, which the floors of their models contain.
   case launch
   /// What a pipeline costs beyond the work of its slowest stage.
   case bubble
   /// What the host adds to the GPU's time.
   case host
+
+  /// Whether the category is collectives that a step may hide behind other kernels.
+  var isCommunication: Bool {
+    switch self {
+    case .allReduce, .allToAll: true
+    default: false
+    }
+  }
 
   /// The name in machine-readable output.
   public var name: String {
@@ -66,6 +76,36 @@ public struct CostLedger: Hashable, Sendable {
   /// Adds `count` times another ledger.
   mutating func add(_ other: CostLedger, times count: Int = 1) {
     for index in entries.indices { entries[index] += count * other.entries[index] }
+  }
+
+  /// Adds another ledger times a factor, each entry to the nearest picosecond.
+  mutating func add(_ other: CostLedger, scaledBy factor: Double) {
+    for index in entries.indices {
+      entries[index] += .seconds(other.entries[index].seconds * factor)
+    }
+  }
+
+  /// Adds what another ledger has beyond `base`, times a factor; single entries may fall.
+  mutating func add(_ other: CostLedger, beyond base: CostLedger, scaledBy factor: Double) {
+    add(other, scaledBy: factor)
+    add(base, scaledBy: -factor)
+  }
+
+  /// Takes a share of the time of collectives away, which other kernels hide.
+  mutating func hideCollectives(share: Double) {
+    guard share > 0 else { return }
+    let own = CostCategory.allCases.filter { !$0.isCommunication }.map { self[$0].seconds }
+    let calls = CostCategory.allCases.filter(\.isCommunication)
+    let time = calls.map { self[$0].seconds }.reduce(0, +)
+    guard time > 0 else { return }
+    // No more can hide than there is to hide behind.
+    let factor = 1 - min(share, own.reduce(0, +) / time)
+    for category in calls {
+      let start = category.rawValue * Bottleneck.allCases.count
+      for index in start..<start + Bottleneck.allCases.count {
+        entries[index] = .seconds(entries[index].seconds * factor)
+      }
+    }
   }
 
   /// Every entry divided by `count`, rounded down to a picosecond.

@@ -16,6 +16,12 @@ public struct GPUAllocation: Hashable, Sendable {
     guard gpus > 0 else {
       throw WorkloadError("\(gpus) GPUs cannot run a model", fix: "give at least 1")
     }
+    let most = topology.network.maxNodes * perNode
+    guard gpus <= most else {
+      throw WorkloadError(
+        "\(gpus) GPUs are \((gpus - 1) / perNode + 1) nodes, but \(topology.name) has "
+          + "\(topology.network.maxNodes)", fix: "ask for at most \(most) GPUs")
+    }
     guard gpus <= perNode || gpus % perNode == 0 else {
       let below = gpus / perNode * perNode
       throw WorkloadError(
@@ -25,11 +31,6 @@ public struct GPUAllocation: Hashable, Sendable {
     self.gpus = gpus
     nodes = max(1, gpus / perNode)
     gpusPerNode = min(gpus, perNode)
-    guard nodes <= topology.network.maxNodes else {
-      throw WorkloadError(
-        "\(gpus) GPUs are \(nodes) nodes, but \(topology.name) has \(topology.network.maxNodes)",
-        fix: "ask for at most \(topology.network.maxNodes * perNode) GPUs")
-    }
   }
 
   /// Why a plan's groups cannot be laid on these GPUs; nil if they can.
@@ -47,13 +48,35 @@ public struct GPUAllocation: Hashable, Sendable {
     return nil
   }
 
-  /// The ranks of a plan's tensor group on their nodes.
+  /// The ranks of one of a plan's groups on their nodes.
   ///
   /// - Precondition: the plan has no problem here.
-  public func tensorLayout(of plan: ParallelPlan) -> Layout {
-    plan.tensor <= gpusPerNode
-      ? Layout(nodes: 1, ranksPerNode: plan.tensor)
-      : Layout(nodes: plan.tensor / gpusPerNode, ranksPerNode: gpusPerNode)
+  public func layout(of group: PlanGroup, _ plan: ParallelPlan) -> Layout {
+    switch group {
+    case .tensor: return consecutive(plan.tensor)
+    case .rows: return consecutive(plan.rows)
+    case .columns: return strided(plan.columns, by: plan.rows)
+    case .experts:
+      if plan.expert <= plan.tensor { return consecutive(plan.expert) }
+      // Whole tensor groups of several replicas, one pipeline apart.
+      if plan.pipeline == 1 { return consecutive(plan.expert) }
+      let replicas = strided(plan.replicasPerExpertGroup, by: plan.tensor * plan.pipeline)
+      let group = consecutive(plan.tensor)
+      return Layout(
+        nodes: replicas.nodes * group.nodes,
+        ranksPerNode: replicas.ranksPerNode * group.ranksPerNode)
+    }
+  }
+
+  private func consecutive(_ ranks: Int) -> Layout {
+    ranks <= gpusPerNode
+      ? Layout(nodes: 1, ranksPerNode: ranks)
+      : Layout(nodes: ranks / gpusPerNode, ranksPerNode: gpusPerNode)
+  }
+
+  private func strided(_ ranks: Int, by stride: Int) -> Layout {
+    let perNode = min(ranks, max(1, gpusPerNode / stride))
+    return Layout(nodes: max(1, ranks / perNode), ranksPerNode: perNode)
   }
 
   /// For each stage but the last: whether its next stage is on another node in some replica.
@@ -67,4 +90,16 @@ public struct GPUAllocation: Hashable, Sendable {
       }
     }
   }
+}
+
+/// The groups of ranks that talk to each other in a step.
+public enum PlanGroup: String, Hashable, Sendable {
+  /// All GPUs that share every layer.
+  case tensor
+  /// The rows of a two-dimensional tensor group: consecutive ranks.
+  case rows
+  /// Its columns: one rank of each run of rows.
+  case columns
+  /// The ranks that a mixture's experts are dealt over.
+  case experts
 }

@@ -32,20 +32,3 @@ public struct InferenceWorkload: Hashable, Sendable {
   /// The longest sequence.
   public var length: Int { prompt + decode }
 }
-
-/// The software that runs a model: what it launches how, and which kernels a step has.
-public enum InferenceEngine: String, CaseIterable, Sendable {
-  /// YALIS (axonn-ai/yalis): prefill launched kernel by kernel, decode replayed as CUDA graphs,
-  /// static batches. Its pipelines are an assumption of Weft: YALIS itself has tensor
-  /// parallelism only.
-  case yalis
-
-  /// How the kernels of prefill are started.
-  var prefillLaunch: StepLaunch { .eager }
-
-  /// How the kernels of a decode step are started.
-  var decodeLaunch: StepLaunch { .graph }
-
-  /// Whether the result of an all-reduce of a library is copied before its use.
-  func clonesAllReduces(of library: AllReduceLibrary) -> Bool { library == .nvrar }
-}

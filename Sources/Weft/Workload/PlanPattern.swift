@@ -3,7 +3,8 @@ import Glibc
 /// A parallel plan as a person writes it, with degrees left to the number of GPUs.
 ///
 /// `tp` is all GPUs, `tp8` exactly 8, `tp4xpp4` is 16, `tp4xpp` gives the rest to the pipeline,
-/// `tp4xdp2` has two replicas, `auto` stands for every legal plan of one replica.
+/// `tp4xdp2` has two replicas, `tp8xep8` deals experts over 8 ranks, `tp4c2` is a grid of 4 rows and
+/// 2 columns, `auto` stands for every legal plan.
 public struct PlanPattern: Hashable, Sendable {
   /// The text it was parsed from.
   public let text: String
@@ -15,15 +16,15 @@ public struct PlanPattern: Hashable, Sendable {
 
   private enum Form: Hashable {
     case auto
-    case degrees(tensor: Degree, pipeline: Degree, data: Degree)
+    case degrees(tensor: Degree, columns: Int, pipeline: Degree, data: Degree, expert: Int?)
   }
 
   private let form: Form
 
   /// Parses a plan.
   ///
-  /// - Throws: ``WorkloadError`` if the text is no plan, names a degree twice, leaves two degrees
-  ///   open, or asks for expert parallelism, which dense models have no use for.
+  /// - Throws: ``WorkloadError`` if the text is no plan, names a degree twice, or leaves two degrees
+  ///   open.
   public init(_ text: String) throws(WorkloadError) {
     self.text = text
     guard text != "auto" else {
@@ -32,14 +33,21 @@ public struct PlanPattern: Hashable, Sendable {
     }
     let names = ["tp", "pp", "dp", "ep"]
     var degrees: [Degree?] = [nil, nil, nil, nil]
+    var columns = 1
     for part in text.split(separator: "x", omittingEmptySubsequences: false) {
-      let digits = part.dropFirst(2)
+      var digits = part.dropFirst(2)
+      if part.hasPrefix("tp"), let mark = digits.firstIndex(of: "c"), mark != digits.startIndex,
+        let count = Int(digits[digits.index(after: mark)...]), (1...1_000_000).contains(count)
+      {
+        columns = count
+        digits = digits[..<mark]
+      }
       guard let kind = names.firstIndex(of: String(part.prefix(2))),
         digits.allSatisfy({ $0.isASCII && $0.isNumber })
       else {
         throw WorkloadError(
           "'\(text)' is not a plan",
-          fix: "write tp, tp8, tp4xpp4, tp4xpp, tp4xdp2 or auto")
+          fix: "write tp, tp8, tp4xpp4, tp4xpp, tp4xdp2, tp8xep8, tp4c2 or auto")
       }
       guard degrees[kind] == nil else {
         throw WorkloadError("the plan '\(text)' gives \(names[kind]) twice", fix: "give it once")
@@ -54,18 +62,20 @@ public struct PlanPattern: Hashable, Sendable {
           fix: "give a degree from 1 to 1000000")
       }
     }
-    guard degrees[3] == nil else {
-      throw WorkloadError(
-        "the plan '\(text)' splits experts (ep), but dense models have none",
-        fix: "leave ep out")
-    }
-    guard degrees.count(where: { $0 == .rest }) <= 1 else {
+    guard degrees[..<3].count(where: { $0 == .rest }) <= 1 else {
       throw WorkloadError(
         "the plan '\(text)' leaves two degrees open", fix: "give all but one a number")
     }
+    // Experts spread over what there is: all ranks of a stage unless a number is given.
+    let expert: Int? =
+      switch degrees[3] {
+      case .fixed(let count): count
+      case .rest: 0
+      case nil: nil
+      }
     form = .degrees(
-      tensor: degrees[0] ?? .fixed(1), pipeline: degrees[1] ?? .fixed(1),
-      data: degrees[2] ?? .fixed(1))
+      tensor: degrees[0] ?? .fixed(1), columns: columns, pipeline: degrees[1] ?? .fixed(1),
+      data: degrees[2] ?? .fixed(1), expert: expert)
   }
 
   /// Whether the pattern stands for all legal plans.
@@ -73,70 +83,94 @@ public struct PlanPattern: Hashable, Sendable {
 
   /// The plans this pattern means for a model on so many GPUs: one, or all legal ones for `auto`.
   ///
+  /// - Parameters:
+  ///   - model: The model to split.
+  ///   - machine: The GPUs to split it over.
+  ///   - fits: Whether a legal plan fits into memory; the nearest plan that errors name does.
+  /// - Returns: At least one plan.
   /// - Throws: ``WorkloadError`` with the reason and the nearest legal plan if there is none.
   public func plans(
-    for model: ModelConfiguration, on machine: GPUAllocation
+    for model: ModelConfiguration, on machine: GPUAllocation,
+    fits: (ParallelPlan) -> Bool = { _ in true }
   ) throws(WorkloadError) -> [ParallelPlan] {
     switch form {
     case .auto:
-      let plans = ParallelPlan.legal(for: model, on: machine, data: 1)
+      let plans = ParallelPlan.legal(for: model, on: machine)
       guard plans.isEmpty else { return plans }
       throw WorkloadError(
-        "no plan of one replica splits \(model.name) over \(machine.gpus) GPUs",
-        fix: nearest(to: ParallelPlan(tensor: machine.gpus), for: model, on: machine))
-    case .degrees(let tensor, let pipeline, let data):
-      return [
-        try resolve(tensor: tensor, pipeline: pipeline, data: data, for: model, on: machine)
-      ]
+        "no plan splits \(model.name) over \(machine.gpus) GPUs",
+        fix: "use a number of GPUs that divides its heads or layers")
+    case .degrees(let tensor, let columns, let pipeline, let data, let expert):
+      let (plan, problem) = resolve(
+        (tensor, columns, pipeline, data, expert), for: model, on: machine)
+      guard let problem else { return [plan] }
+      throw WorkloadError(problem, fix: nearest(to: plan, for: model, on: machine, fits: fits))
     }
   }
 
   private func resolve(
-    tensor: Degree, pipeline: Degree, data: Degree, for model: ModelConfiguration,
-    on machine: GPUAllocation
-  ) throws(WorkloadError) -> ParallelPlan {
-    let given = [tensor, pipeline, data].reduce(1) { product, degree in
-      // Three degrees of a million each stay below 2^63.
-      if case .fixed(let count) = degree { product * count } else { product }
+    _ form: (tensor: Degree, columns: Int, pipeline: Degree, data: Degree, expert: Int?),
+    for model: ModelConfiguration, on machine: GPUAllocation
+  ) -> (plan: ParallelPlan, problem: String?) {
+    let degrees = [form.tensor, form.pipeline, form.data]
+    let given = degrees.reduce(form.columns) { product, degree in
+      // Four degrees of a million each may pass 64 bits.
+      guard case .fixed(let count) = degree else { return product }
+      let (result, overflow) = product.multipliedReportingOverflow(by: count)
+      return overflow ? .max : result
+    }
+    guard given <= 1 << 40 else {
+      return (ParallelPlan(tensor: 1), "\(text) takes far more than \(machine.gpus) GPUs")
     }
     let rest = max(1, machine.gpus / given)
-    let counts = [tensor, pipeline, data].map { degree in
+    let counts = degrees.map { degree in
       if case .fixed(let count) = degree { count } else { rest }
     }
-    let plan = ParallelPlan(tensor: counts[0], pipeline: counts[1], data: counts[2])
-    let openDegree = [tensor, pipeline, data].contains(.rest)
-    let problem: String?
-    if openDegree && machine.gpus % given != 0 {
-      problem = "\(machine.gpus) GPUs do not divide by the \(given) that \(text) fixes"
-    } else {
-      problem = machine.problem(with: plan) ?? plan.problem(with: model)
+    let tensor = counts[0] * form.columns
+    var expert = form.expert ?? 1
+    if expert == 0 { expert = tensor * counts[2] }
+    let plan = ParallelPlan(
+      tensor: tensor, columns: form.columns, pipeline: counts[1], data: counts[2], expert: expert)
+    if degrees.contains(.rest) && machine.gpus % given != 0 {
+      return (plan, "\(machine.gpus) GPUs do not divide by the \(given) that \(text) fixes")
     }
-    guard let problem else { return plan }
-    throw WorkloadError(problem, fix: nearest(to: plan, for: model, on: machine))
+    return (plan, machine.problem(with: plan) ?? plan.problem(with: model))
   }
 
-  /// `nearest legal plan: tp32`, or nil, by the sum of the degrees' distances in doublings.
+  /// `nearest legal plan: tp32`, or nil, by the sum of the degrees' distances in doublings; only
+  /// plans that fit into memory, if there are any.
   private func nearest(
-    to plan: ParallelPlan, for model: ModelConfiguration, on machine: GPUAllocation
+    to plan: ParallelPlan, for model: ModelConfiguration, on machine: GPUAllocation,
+    fits: (ParallelPlan) -> Bool
   ) -> String? {
     func distance(_ other: ParallelPlan) -> Double {
       // A tie goes to the plan that keeps the tensor degree; replicas change the question most.
       1.01 * abs(log2(Double(other.tensor) / Double(plan.tensor)))
         + abs(log2(Double(other.pipeline) / Double(plan.pipeline)))
         + 4 * abs(log2(Double(other.data) / Double(plan.data)))
+        + 0.5 * abs(log2(Double(other.expert) / Double(plan.expert)))
     }
-    let best = ParallelPlan.legal(for: model, on: machine).min { distance($0) < distance($1) }
-    return best.map { "nearest legal plan: \($0)" }
+    let ranked = ParallelPlan.legal(for: model, on: machine).map { (distance($0), $0) }
+      .sorted { $0.0 < $1.0 }
+    if let fitting = ranked.first(where: { fits($0.1) }) {
+      return "nearest legal plan: \(fitting.1)"
+    }
+    return ranked.first.map { "nearest legal plan: \($0.1), which does not fit into memory" }
   }
 }
 
 extension PlanPattern {
   /// The name of the plans that a plan's strong scaling is compared with, at other GPU counts.
   ///
-  /// A pattern is its own family. Under `auto` plans form the families `tp` (no pipeline) and
-  /// `tp4xpp` (a tensor degree with the rest pipeline).
+  /// A pattern is its own family. Under `auto` plans form the families `tp` (tensor alone),
+  /// `tp4xpp` (a tensor degree with the rest pipeline) and `tp4xpp2xdp` (the rest replicas); those
+  /// of experts bear `ep`.
   public func family(of plan: ParallelPlan) -> String {
     guard isAuto else { return text }
-    return plan.pipeline == 1 ? "tp" : "tp\(plan.tensor)xpp"
+    let experts = plan.expert > 1 ? "xep" : ""
+    if plan.data > 1 {
+      return "tp\(plan.tensor)" + (plan.pipeline > 1 ? "xpp\(plan.pipeline)" : "") + "xdp" + experts
+    }
+    return (plan.pipeline == 1 ? "tp" : "tp\(plan.tensor)xpp") + experts
   }
 }

@@ -20,6 +20,8 @@ public struct Prediction: Sendable {
   public var workload: InferenceWorkload
   /// The need of the fullest GPU; nil if the plan is illegal.
   public var memory: MemoryUse?
+  /// The most sequences of this length that fit a replica at once; nil if the plan is illegal.
+  public var largestBatch: Int?
   /// Why there is no timing: the plan is illegal or does not fit.
   public var reason: String?
   /// The times; nil if the plan is illegal or does not fit.
@@ -42,11 +44,13 @@ public struct Prediction: Sendable {
     public var prefillMicroBatches: Int
     /// The micro-batches of a decode step.
     public var decodeMicroBatches: Int
+    /// The sequences of a replica that are under way at the same time: the batch, or what fits.
+    public var running: Int
     /// The bounds of the 95 % interval of ``tpot``; nil without a calibrated profile.
     public var tpotInterval: ClosedRange<SimDuration>?
     /// Output tokens of all replicas per second of ``latency``.
     public var tokensPerSecond: Double
-    /// The time of the whole batch: ``ttft`` + (decode - 1) ``tpot``.
+    /// The time of a request: ``ttft`` + (decode - 1) ``tpot``.
     public var latency: SimDuration
     /// What binds the largest share of ``latency``.
     public var bottleneck: Bottleneck
@@ -59,8 +63,10 @@ public struct Prediction: Sendable {
 
     init(
       prefill: (ledger: CostLedger, microBatches: Int),
-      decode: (ledger: CostLedger, microBatches: Int)?, workload: InferenceWorkload, replicas: Int
+      decode: (ledger: CostLedger, microBatches: Int)?, workload: InferenceWorkload, replicas: Int,
+      running: Int
     ) {
+      self.running = running
       self.prefill = prefill.ledger
       self.decode = decode?.ledger
       prefillMicroBatches = prefill.microBatches
@@ -69,7 +75,7 @@ public struct Prediction: Sendable {
       if let decode { batch.add(decode.ledger, times: workload.decode - 1) }
       latency = batch.total
       bottleneck = batch.bottleneck
-      tokensPerSecond = Double(replicas * workload.batch * workload.decode) / latency.seconds
+      tokensPerSecond = Double(replicas * running * workload.decode) / latency.seconds
     }
   }
 }

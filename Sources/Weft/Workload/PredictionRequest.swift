@@ -20,16 +20,19 @@ public struct PredictionRequest: Sendable {
   public var libraries: [AllReduceLibrary]
   /// What each replica is asked for.
   public var workload: InferenceWorkload
-  /// The type of weights, matrix products and the KV cache.
+  /// The type of weights and matrix products.
   public var weights: DataType
+  /// The type of the KV cache.
+  public var keyValues: DataType
   /// The software that runs the model.
   public var engine: InferenceEngine
 
-  /// Creates a question; the weights have the model's own type if `weights` is nil.
+  /// Creates a question; the weights have the model's own type if `weights` is nil, and the KV
+  /// cache that of the activations if `keyValues` is.
   public init(
     model: ModelConfiguration, topology: Topology, profile: Profile, gpuCounts: [Int],
     plans: [PlanPattern], libraries: [AllReduceLibrary], workload: InferenceWorkload,
-    weights: DataType? = nil, engine: InferenceEngine = .yalis
+    weights: DataType? = nil, keyValues: DataType? = nil, engine: InferenceEngine
   ) {
     self.model = model
     self.topology = topology
@@ -39,6 +42,7 @@ public struct PredictionRequest: Sendable {
     self.libraries = libraries
     self.workload = workload
     self.weights = weights ?? model.type
+    self.keyValues = keyValues ?? self.weights.activations
     self.engine = engine
   }
 }
@@ -54,8 +58,8 @@ extension PredictionRequest {
   public func predictions(timer: inout some CollectiveTimer) throws -> [Prediction] {
     try check()
     var predictor = Predictor(
-      model: model, topology: topology, profile: profile, engine: engine, weights: weights,
-      workload: workload,
+      model: model, topology: topology, profile: profile, engine: engine,
+      types: StepTypes(weights: weights, keyValues: keyValues), workload: workload,
       kernels: try KernelModel(gpu: topology.gpu, profile: profile, weights: weights),
       timer: timer)
     defer { timer = predictor.timer }
@@ -98,14 +102,21 @@ extension PredictionRequest {
   ) throws -> [FamilyRow] {
     let machine = try GPUAllocation(gpus: gpus, of: topology)
     var rows: [FamilyRow] = []
-    for plan in try pattern.plans(for: model, on: machine) {
-      let (memory, timing) = try predictor.predict(plan, on: machine, library: library)
+    let plans = try pattern.plans(for: model, on: machine, fits: predictor.fits)
+    for plan in plans {
+      guard plan.columns == 1 || library == .nccl else {
+        throw WorkloadError(
+          "\(plan) is a grid, whose all-reduces \(library.rawValue) does not serve",
+          fix: "give --all-reduce nccl, or a plan of one dimension")
+      }
+      let outcome = try predictor.predict(plan, on: machine, library: library)
       var prediction = row(gpus, pattern, library, nil)
       prediction.nodes = machine.nodes
       prediction.plan = plan.description
-      prediction.memory = memory
-      prediction.timing = timing
-      prediction.reason = timing == nil ? memory.problem(in: topology.gpu.memory) : nil
+      prediction.memory = outcome.memory
+      prediction.timing = outcome.timing
+      prediction.largestBatch = outcome.largestBatch
+      prediction.reason = outcome.timing == nil ? predictor.problem(of: outcome.memory) : nil
       rows.append(FamilyRow(family: pattern.family(of: plan), prediction: prediction))
     }
     guard pattern.isAuto else { return rows }

@@ -4,67 +4,121 @@ struct Predictor<Timer: CollectiveTimer> {
   let topology: Topology
   let profile: Profile
   let engine: InferenceEngine
-  let weights: DataType
+  let types: StepTypes
   let workload: InferenceWorkload
   let kernels: KernelModel
   var timer: Timer
 
-  /// The memory need and, where that fits, the times of a legal plan.
-  ///
-  /// The prompts pass a pipeline in the number of micro-batches, among the divisors of the batch,
-  /// that fits and makes prefill shortest; without a pipeline all at once.
-  ///
-  /// - Throws: What the timer throws.
-  mutating func predict(
-    _ plan: ParallelPlan, on machine: GPUAllocation, library: AllReduceLibrary
-  ) throws -> (memory: MemoryUse, timing: Prediction.Timing?) {
-    let needs = divisors(of: workload.batch, upTo: plan.pipeline > 1 ? workload.batch : 1).map {
-      (
-        microBatches: $0,
-        memory: MemoryUse(
-          model: model, plan: plan, workload: workload, weights: weights, prefillMicroBatches: $0,
-          reserved: profile.size(.memoryReserved))
-      )
-    }
-    // The first, that is one micro-batch, is always there.
-    let least = needs.min { $0.memory.total < $1.memory.total } ?? needs[0]
-    let fitting = needs.filter { $0.memory.problem(in: topology.gpu.memory) == nil }
-
-    // NVRAR serves decode only: prefill stays with NCCL.
-    let context = Context(plan: plan, machine: machine, library: .nccl)
-    let prefills = try fitting.map { need in
-      (ledger: try prefill(context, microBatches: need.microBatches), need: need)
-    }
-    guard let best = prefills.min(by: { $0.ledger.total < $1.ledger.total }) else {
-      return (least.memory, nil)
-    }
-    let timing = Prediction.Timing(
-      prefill: (best.ledger, best.need.microBatches),
-      decode: try decode(Context(plan: plan, machine: machine, library: library)),
-      workload: workload, replicas: plan.data)
-    return (best.need.memory, timing)
+  /// What is known of a legal plan: its need and, where that fits, its times.
+  struct Outcome {
+    var memory: MemoryUse
+    var timing: Prediction.Timing?
+    /// The most sequences of this workload that fit a replica at once; 0 if not even one does.
+    var largestBatch: Int
   }
 
   /// What stays the same over all steps of one plan.
-  private struct Context {
+  struct Context {
     var plan: ParallelPlan
     var machine: GPUAllocation
     var library: AllReduceLibrary
   }
 
-  private func divisors(of number: Int, upTo limit: Int) -> [Int] {
-    (1...max(1, min(number, limit))).filter { number % $0 == 0 }
+  /// The memory need and, where that fits, the times of a legal plan.
+  ///
+  /// - Throws: What the timer throws.
+  mutating func predict(
+    _ plan: ParallelPlan, on machine: GPUAllocation, library: AllReduceLibrary
+  ) throws -> Outcome {
+    let context = Context(plan: plan, machine: machine, library: library)
+    switch engine.batching {
+    case .static: return try predictStatic(context)
+    case .continuous(let chunk): return try predictContinuous(context, chunk: chunk)
+    }
+  }
+
+  /// Whether a plan fits a GPU's memory in its smallest form.
+  func fits(_ plan: ParallelPlan) -> Bool { problem(of: leastMemory(of: plan)) == nil }
+
+  /// The need with the prompts in as many micro-batches as a pipeline lets them be, or, for
+  /// continuous batches, with one request.
+  func leastMemory(of plan: ParallelPlan) -> MemoryUse {
+    switch engine.batching {
+    case .static:
+      memory(of: plan, batch: workload.batch, microBatches: plan.pipeline > 1 ? workload.batch : 1)
+    case .continuous(let chunk): memory(of: plan, running: 1, chunk: chunk)
+    }
+  }
+
+  /// Why a need is too large for a GPU's memory; nil if it is not.
+  func problem(of memory: MemoryUse) -> String? {
+    memory.problem(in: topology.gpu.memory, share: engine.memoryShare)
+  }
+
+  func memory(of plan: ParallelPlan, _ load: MemoryUse.Load) -> MemoryUse {
+    MemoryUse(
+      model: model, plan: plan, load: load, types: types, engine: engine,
+      reserved: profile.size(.memoryReserved))
+  }
+
+  /// The largest count from 0 to `limit` for which a need that grows with it fits.
+  func largest(upTo limit: Int, _ need: (Int) -> MemoryUse) -> Int {
+    var (low, high) = (0, limit)
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if problem(of: need(middle)) == nil { low = middle } else { high = middle - 1 }
+    }
+    return low
   }
 }
 
-// MARK: - Phases
+// MARK: - Static batches
 
 extension Predictor {
+  private func memory(of plan: ParallelPlan, batch: Int, microBatches: Int) -> MemoryUse {
+    let sequences = (batch + microBatches - 1) / microBatches
+    return memory(
+      of: plan,
+      MemoryUse.Load(
+        cachedTokens: Double(batch) * Double(workload.length),
+        prefillTokens: sequences * workload.prompt, logits: sequences))
+  }
+
+  /// The prompts pass a pipeline in the number of micro-batches, among the divisors of the batch,
+  /// that fits and makes prefill shortest; without a pipeline all at once.
+  private mutating func predictStatic(_ context: Context) throws -> Outcome {
+    let plan = context.plan
+    let counts = divisors(of: workload.batch, upTo: plan.pipeline > 1 ? workload.batch : 1)
+    let needs = counts.map {
+      (microBatches: $0, memory: memory(of: plan, batch: workload.batch, microBatches: $0))
+    }
+    let largest = largest(upTo: 1 << 20) {
+      memory(of: plan, batch: $0, microBatches: plan.pipeline > 1 ? max(1, $0) : 1)
+    }
+    // NVRAR serves decode only: prefill stays with NCCL.
+    var prefill = context
+    prefill.library = .nccl
+    let prefills = try needs.filter { problem(of: $0.memory) == nil }.map { need in
+      (ledger: try self.prefill(prefill, microBatches: need.microBatches), need: need)
+    }
+    guard let best = prefills.min(by: { $0.ledger.total < $1.ledger.total }) else {
+      return Outcome(memory: leastMemory(of: plan), timing: nil, largestBatch: largest)
+    }
+    let timing = Prediction.Timing(
+      prefill: (best.ledger, best.need.microBatches), decode: try decode(context),
+      workload: workload, replicas: plan.data, running: workload.batch)
+    return Outcome(memory: best.need.memory, timing: timing, largestBatch: largest)
+  }
+
+  private func divisors(of number: Int, upTo limit: Int) -> [Int] {
+    (1...max(1, min(number, limit))).filter { number % $0 == 0 }
+  }
+
   private mutating func prefill(
     _ context: Context, microBatches: Int
   ) throws -> CostLedger {
     let stages = try stageLedgers(
-      context, sequences: workload.batch / microBatches, phase: .prefill(prompt: workload.prompt))
+      context, .prefill(workload.batch / microBatches, prompt: workload.prompt))
     let schedule = PipelineSchedule(stages: stages.map(\.total), microBatches: microBatches)
     return ledger(of: stages, microBatches: microBatches, total: schedule.prefill)
   }
@@ -96,18 +150,23 @@ extension Predictor {
     var sum = CostLedger()
     for sample in 0..<samples {
       let length = workload.prompt + 1 + (2 * sample + 1) * steps / (2 * samples)
-      let stages = try stageLedgers(
-        context, sequences: workload.batch / microBatches, phase: .decode(length: length))
-      let schedule = PipelineSchedule(stages: stages.map(\.total), microBatches: microBatches)
-      sum.add(ledger(of: stages, microBatches: microBatches, total: schedule.decodePeriod))
+      let batch = StepBatch.decode(workload.batch / microBatches, length: length)
+      sum.add(try decodePeriod(context, batch, microBatches: microBatches))
     }
     return sum.divided(by: samples)
   }
 
+  /// The period of a decode step whose micro-batches are all like `batch`.
+  mutating func decodePeriod(
+    _ context: Context, _ batch: StepBatch, microBatches: Int
+  ) throws -> CostLedger {
+    let stages = try stageLedgers(context, batch)
+    let schedule = PipelineSchedule(stages: stages.map(\.total), microBatches: microBatches)
+    return ledger(of: stages, microBatches: microBatches, total: schedule.decodePeriod)
+  }
+
   /// The work of the slowest stage on all micro-batches, and the rest of `total` as bubble.
-  private func ledger(
-    of stages: [CostLedger], microBatches: Int, total: SimDuration
-  ) -> CostLedger {
+  func ledger(of stages: [CostLedger], microBatches: Int, total: SimDuration) -> CostLedger {
     var ledger = CostLedger()
     if let slowest = stages.max(by: { $0.total < $1.total }) {
       ledger.add(slowest, times: microBatches)
@@ -115,110 +174,4 @@ extension Predictor {
     ledger.add(total - ledger.total, to: .bubble, boundBy: .bubble)
     return ledger
   }
-}
-
-// MARK: - Stages
-
-extension Predictor {
-  /// What decides a stage's time: stages with the same are priced once.
-  private struct StageKind: Hashable {
-    var stage: PipelineStage
-    var sendCrossesNodes: Bool
-  }
-
-  /// The occupancy of every stage by one micro-batch of so many sequences.
-  private mutating func stageLedgers(
-    _ context: Context, sequences: Int, phase: StepPhase
-  ) throws -> [CostLedger] {
-    let plan = context.plan
-    let stages = plan.stages(of: model)
-    // The last stage sends its tokens back to the first, across the nodes if the replica does.
-    let crossings = context.machine.stageCrossings(of: plan)
-    let kinds = zip(stages, crossings + [crossings.contains(true)]).map {
-      StageKind(stage: $0, sendCrossesNodes: $1)
-    }
-    var priced: [StageKind: CostLedger] = [:]
-    return try kinds.map { kind in
-      if let known = priced[kind] { return known }
-      let ledger = try stageLedger(kind, context, sequences: sequences, phase: phase)
-      priced[kind] = ledger
-      return ledger
-    }
-  }
-
-  private mutating func stageLedger(
-    _ kind: StageKind, _ context: Context, sequences: Int, phase: StepPhase
-  ) throws -> CostLedger {
-    let launch =
-      switch phase {
-      case .prefill: engine.prefillLaunch
-      case .decode: engine.decodeLaunch
-      }
-    let step = InferenceStep(
-      model: model, stage: kind.stage, tensor: context.plan.tensor, sequences: sequences,
-      phase: phase, weights: weights,
-      clonesAllReduces: engine.clonesAllReduces(of: context.library))
-    var ledger = CostLedger()
-    for (operations, count) in [(step.before, 1), (step.layer, step.layers), (step.after, 1)] {
-      var part = CostLedger()
-      for operation in operations {
-        try charge(operation.work, context, launch: launch, to: &part)
-      }
-      ledger.add(part, times: count)
-    }
-    try chargeSend(kind, context, sequences: sequences, phase: phase, launch: launch, to: &ledger)
-    switch launch {
-    case .eager:
-      // The host starts kernels one by one while the GPU runs them: the slower of the two counts.
-      let host = step.launches * profile.duration(.launchEager)
-      ledger.add(max(.zero, host - ledger.total), to: .host, boundBy: .host)
-    case .graph where kind.stage.isLast:
-      ledger.add(profile.duration(.hostStep), to: .host, boundBy: .host)
-    case .graph:
-      break
-    }
-    return ledger
-  }
-
-  private mutating func charge(
-    _ work: StepOperation.Work, _ context: Context, launch: StepLaunch, to ledger: inout CostLedger
-  ) throws {
-    guard case .allReduce(let bytes) = work else {
-      return kernels.charge(work, launch: launch, to: &ledger)
-    }
-    let time = try timer.allReduce(
-      bytes: bytes, type: weights.activations,
-      layout: context.machine.tensorLayout(of: context.plan), library: context.library,
-      launch: launch)
-    ledger.add(time.time, to: .allReduce, boundBy: time.bottleneck)
-  }
-
-  /// The send that ends a stage's step: activations to the next stage, and in decode from the last
-  /// stage the chosen tokens to the first, 8 bytes each.
-  ///
-  /// Every GPU of a tensor group sends the whole activations to its counterpart.
-  private mutating func chargeSend(
-    _ kind: StageKind, _ context: Context, sequences: Int, phase: StepPhase, launch: StepLaunch,
-    to ledger: inout CostLedger
-  ) throws {
-    guard context.plan.pipeline > 1 else { return }
-    let bytes: Int
-    if !kind.stage.isLast {
-      bytes =
-        sequences * phase.tokensPerSequence * model.hiddenSize * weights.activations.bytes
-    } else if case .decode = phase {
-      bytes = 8 * sequences
-    } else {
-      return
-    }
-    let time = try timer.pointToPoint(
-      bytes: bytes, crossesNodes: kind.sendCrossesNodes,
-      pairs: min(context.plan.tensor, context.machine.gpusPerNode), launch: launch)
-    ledger.add(time.time, to: .pointToPoint, boundBy: time.bottleneck)
-  }
-}
-
-extension InferenceStep {
-  /// The kernels and collectives of the step, each started once by the host if launched eagerly.
-  var launches: Int { before.count + layers * layer.count + after.count }
 }

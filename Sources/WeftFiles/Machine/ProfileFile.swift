@@ -54,7 +54,7 @@ public struct ProfileFile: Sendable {
     return nil
   }
 
-  private static func parameter(
+  static func parameter(
     _ mapping: YAMLReader, _ dimension: Profile.Dimension
   ) throws(InputError) -> Profile.Parameter {
     var reader = mapping

@@ -1,11 +1,12 @@
 import Foundation
 public import Weft
 
-/// A Hugging Face `config.json` of a dense decoder-only model.
+/// A Hugging Face `config.json` of a decoder-only model.
 ///
 /// Llama, Mistral, Qwen2, Qwen3 and other families with gated MLPs and grouped-query attention are
-/// read; keys that decide no size are ignored. Mixtures of experts, latent attention, encoders and
-/// MLPs without a gate are refused, since the model of a step would be wrong for them.
+/// read, and the mixtures of Mixtral, Qwen and DeepSeek with its latent attention; keys that decide
+/// no size are ignored. Encoders, state spaces, MLPs without a gate and mixtures in some layers
+/// only are refused, since the model of a step would be wrong for them.
 public struct ModelFile: Sendable {
   /// The model.
   public let model: ModelConfiguration
@@ -28,13 +29,15 @@ public struct ModelFile: Sendable {
     if try reader.optionalBool("attention_bias") ?? (type == "qwen2") {
       extras.insert(.attentionBias)
     }
-    if type == "qwen3" { extras.insert(.headNorms) }
+    if type.hasPrefix("qwen3") { extras.insert(.headNorms) }
     let layers = try reader.integer("num_hidden_layers", in: 1...1 << 12)
     let keyValueHeads = try reader.optionalInteger("num_key_value_heads", in: 1...1 << 12)
     let headDimension = try reader.optionalInteger("head_dim", in: 1...1 << 12)
     let intermediate = try reader.integer("intermediate_size", in: 1...1 << 22)
     let vocabulary = try reader.integer("vocab_size", in: 1...1 << 24)
     let tied = try reader.optionalBool("tie_word_embeddings") ?? type.hasPrefix("gemma")
+    let experts = try Self.experts(&reader, intermediate: intermediate)
+    let latent = try Self.latentAttention(&reader)
     let positions = try reader.optionalInteger("max_position_embeddings", in: 1...1 << 30)
     let weights = try Self.type(&reader)
     notes = try Self.notes(&reader, path: path) + Self.guesses(type: type, path: path)
@@ -43,7 +46,8 @@ public struct ModelFile: Sendable {
         name: Self.name(of: path), hiddenSize: hidden, layers: layers, heads: heads,
         keyValueHeads: keyValueHeads ?? heads, headDimension: headDimension,
         intermediateSize: intermediate, vocabulary: vocabulary, tiedEmbeddings: tied,
-        maxPositions: positions ?? 1 << 30, type: weights, extras: extras)
+        maxPositions: positions ?? 1 << 30, type: weights, extras: extras, experts: experts,
+        latent: latent)
     } catch {
       throw reader.error(at: "num_attention_heads", error.problem, fix: error.fix)
     }
@@ -52,7 +56,8 @@ public struct ModelFile: Sendable {
   /// Families that are known to be decoders with gated MLPs.
   private static let families = [
     "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "olmo2",
-    "granite", "cohere",
+    "granite", "cohere", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3",
+    "kimi_k2",
   ]
 
   private static func guesses(type: String, path: String) -> [String] {
@@ -72,11 +77,11 @@ public struct ModelFile: Sendable {
 // MARK: - What is not supported
 
 extension ModelFile {
-  /// Keys whose presence says that a layer has other matrices, with what they mean.
+  /// Keys whose presence says that layers are of a kind that Weft has no model of.
   private static let otherKinds = [
-    ("num_local_experts", "a mixture of experts"), ("n_routed_experts", "a mixture of experts"),
-    ("num_experts", "a mixture of experts"), ("moe_intermediate_size", "a mixture of experts"),
-    ("kv_lora_rank", "latent attention"),
+    ("ssm_cfg", "state-space layers"), ("state_size", "state-space layers"),
+    ("layers_block_type", "layers of several kinds"), ("text_config", "other parts than text"),
+    ("interleave_moe_layer_step", "experts in some layers only"),
   ]
 
   /// Types whose MLP has two matrices in place of three.
@@ -89,16 +94,13 @@ extension ModelFile {
     _ reader: inout YAMLReader, type: String
   ) throws(InputError) {
     for (key, kind) in otherKinds where reader.contains(key) {
-      // Some dense models write the key with the value that means none.
-      guard let text = try reader.optionalString(key), ["0", "1"].contains(text) else {
-        throw reader.error(
-          at: key, "the model has \(kind), which Weft does not predict yet",
-          fix: "give the config.json of a dense model")
-      }
+      throw reader.error(
+        at: key, "the model has \(kind), which Weft does not predict",
+        fix: "give the config.json of a decoder such as llama, qwen3, mixtral or deepseek_v3")
     }
     if ungatedTypes.contains(type) {
       throw reader.error(
-        at: "model_type", "the MLP of '\(type)' has no gate, which Weft does not predict yet",
+        at: "model_type", "the MLP of '\(type)' has no gate, which Weft does not predict",
         fix: "give a model with a gated MLP, such as llama, mistral or qwen")
     }
     if try reader.optionalBool("is_encoder_decoder") ?? false {
@@ -131,6 +133,58 @@ extension ModelFile {
       notes.append("\(path): quantization_config is ignored; give --dtype for narrower weights")
     }
     return notes
+  }
+}
+
+// MARK: - Experts and latent attention
+
+extension ModelFile {
+  /// The mixture of experts; nil for a dense model, and for one that writes a count of one.
+  private static func experts(
+    _ reader: inout YAMLReader, intermediate: Int
+  ) throws(InputError) -> ModelConfiguration.Experts? {
+    let keys = ["num_local_experts", "n_routed_experts", "num_experts"]
+    var found: (key: String, count: Int)?
+    for key in keys {
+      if let count = try reader.optionalInteger(key, in: 0...1 << 14), count > 1 {
+        found = (key, count)
+      }
+    }
+    guard let found else { return nil }
+    let active = try reader.integer("num_experts_per_tok", in: 1...found.count)
+    let width = try reader.optionalInteger("moe_intermediate_size", in: 1...1 << 22) ?? intermediate
+    for key in ["decoder_sparse_step", "moe_layer_freq"] {
+      if let step = try reader.optionalInteger(key, in: 0...1 << 12), step != 1 {
+        throw reader.error(
+          at: key,
+          "only every \(step)\(step == 2 ? "nd" : "th") layer has experts, which Weft does not predict",
+          fix: "give a model whose layers all have experts, after some dense ones")
+      }
+    }
+    guard try reader.items("mlp_only_layers").isEmpty else {
+      throw reader.error(
+        at: "mlp_only_layers", "some layers have no experts, which Weft does not predict",
+        fix: "give a model whose layers all have experts, after some dense ones")
+    }
+    let shared = try reader.optionalInteger("n_shared_experts", in: 0...1 << 10) ?? 0
+    let sharedWidth =
+      try reader.optionalInteger("shared_expert_intermediate_size", in: 0...1 << 22)
+      ?? shared * width
+    let dense = try reader.optionalInteger("first_k_dense_replace", in: 0...1 << 12) ?? 0
+    return ModelConfiguration.Experts(
+      count: found.count, active: active, intermediateSize: width, sharedSize: sharedWidth,
+      denseLayers: dense)
+  }
+
+  private static func latentAttention(
+    _ reader: inout YAMLReader
+  ) throws(InputError) -> ModelConfiguration.LatentAttention? {
+    guard let rank = try reader.optionalInteger("kv_lora_rank", in: 1...1 << 16) else { return nil }
+    return ModelConfiguration.LatentAttention(
+      queryRank: try reader.optionalInteger("q_lora_rank", in: 1...1 << 16), rank: rank,
+      rotary: try reader.integer("qk_rope_head_dim", in: 1...1 << 12),
+      plain: try reader.integer("qk_nope_head_dim", in: 1...1 << 12),
+      value: try reader.integer("v_head_dim", in: 1...1 << 12))
   }
 }
 

@@ -31,8 +31,13 @@ public struct YAMLDocument: Sendable {
       throw InputError(
         .badContent, place: file, problem: "the file is empty", fix: "write the missing content")
     }
-    root = try YAMLNode(node, file: file)
+    var budget = Self.largestTree
+    root = try YAMLNode(node, file: file, budget: &budget)
   }
+
+  /// The most values of a document, aliases expanded: aliases of aliases can stand for more than
+  /// any memory holds.
+  private static let largestTree = 500_000
 
   /// A reader of the mapping at the root.
   ///
@@ -40,6 +45,7 @@ public struct YAMLDocument: Sendable {
   public func reader() throws(InputError) -> YAMLReader { try YAMLReader(root, path: "") }
 
   private static func inputError(_ error: any Error, file: String, lines: Int) -> InputError {
+    let format = YAMLNode.Origin.file(file, line: 1).isJSON ? "JSON" : "YAML"
     func bad(_ line: Int, _ problem: String, _ fix: String) -> InputError {
       InputError(.badContent, place: "\(file):\(line)", problem: problem, fix: fix)
     }
@@ -50,7 +56,7 @@ public struct YAMLDocument: Sendable {
       let opened = context.map { ", \($0.text) that began in line \($0.mark.line)" } ?? ""
       // At the end of a truncated file the parser points behind the last line.
       return bad(
-        min(mark.line, max(1, lines)), "this is not valid YAML: \(problem)\(opened)",
+        min(mark.line, max(1, lines)), "this is not valid \(format): \(problem)\(opened)",
         "check the indentation, quotes and brackets here and above; the file may be cut off")
     case .duplicatedKeysInMapping(let duplicates, let context):
       let names = duplicates.sorted().map { "'\($0)'" }.joined(separator: ", ")
@@ -58,24 +64,30 @@ public struct YAMLDocument: Sendable {
     case .reader(let problem, _, _, _):
       return InputError(
         .badContent, place: file, problem: "this is not text: \(problem)",
-        fix: "save the file as UTF-8 YAML")
+        fix: "save the file as UTF-8 \(format)")
     default:
-      return InputError(.badContent, place: file, problem: "this is not valid YAML: \(error)")
+      return InputError(.badContent, place: file, problem: "this is not valid \(format): \(error)")
     }
   }
 }
 
 extension YAMLNode {
   /// Takes over a tree of the parser.
-  fileprivate init(_ node: Node, file: String) throws(InputError) {
+  fileprivate init(_ node: Node, file: String, budget: inout Int) throws(InputError) {
     let origin = Origin.file(file, line: node.mark?.line ?? 1)
+    budget -= 1
+    guard budget >= 0 else {
+      throw InputError(
+        .badContent, place: origin.place, problem: "the file has more values than Weft reads",
+        fix: "check that no alias stands for a list of aliases of lists")
+    }
     switch node {
     case .scalar(let scalar):
       let quoted = scalar.style != .plain && scalar.style != .any
       self.init(.scalar(scalar.string, quoted: quoted), origin: origin)
     case .sequence(let sequence):
       var values: [YAMLNode] = []
-      for element in sequence { values.append(try YAMLNode(element, file: file)) }
+      for element in sequence { values.append(try YAMLNode(element, file: file, budget: &budget)) }
       self.init(.sequence(values), origin: origin)
     case .mapping(let mapping):
       var entries: [Entry] = []
@@ -87,7 +99,9 @@ extension YAMLNode {
         }
         let keyOrigin = Origin.file(file, line: key.mark?.line ?? 1)
         entries.append(
-          Entry(key: name.string, origin: keyOrigin, value: try YAMLNode(value, file: file)))
+          Entry(
+            key: name.string, origin: keyOrigin,
+            value: try YAMLNode(value, file: file, budget: &budget)))
       }
       self.init(.mapping(entries), origin: origin)
     case .alias:

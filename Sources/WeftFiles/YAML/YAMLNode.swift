@@ -38,6 +38,11 @@ public struct YAMLNode: Sendable {
       }
     }
 
+    /// Whether the value stands in a JSON file, by its name.
+    var isJSON: Bool {
+      if case .file(let file, _) = self { file.hasSuffix(".json") } else { false }
+    }
+
     /// The kind of error that a bad value of this origin is.
     public var errorKind: InputError.Kind {
       if case .flag = self { .usage } else { .badContent }
@@ -114,11 +119,14 @@ extension YAMLNode {
     return false
   }
 
+  /// What a mapping is called where this value stands.
+  var mappingName: String { origin.isJSON ? "an object" : "a mapping" }
+
   /// What the value is, for messages.
   var kindName: String {
     switch content {
     case .scalar: isNull ? "empty" : "a single value"
-    case .mapping: "a mapping"
+    case .mapping: mappingName
     case .sequence: "a list"
     }
   }

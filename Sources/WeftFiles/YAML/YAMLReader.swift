@@ -25,9 +25,11 @@ public struct YAMLReader: Sendable {
       throw InputError(
         node.origin.errorKind, place: node.origin.place,
         problem: path.isEmpty
-          ? "the file is \(node.kindName), not a mapping"
-          : "'\(path)' is \(node.kindName), not a mapping",
-        fix: "write 'key: value' lines" + (path.isEmpty ? "" : " under '\(path):'"))
+          ? "the file is \(node.kindName), not \(node.mappingName)"
+          : "'\(path)' is \(node.kindName), not \(node.mappingName)",
+        fix: node.origin.isJSON
+          ? "write {\"key\": value, ...}"
+          : "write 'key: value' lines" + (path.isEmpty ? "" : " under '\(path):'"))
     }
     self.node = node
     self.entries = entries
@@ -80,12 +82,17 @@ extension YAMLReader {
   public mutating func requiredNode(_ key: String) throws(InputError) -> YAMLNode {
     if let value = optionalNode(key) { return value }
     if entries.contains(where: { $0.key == key }) {
-      throw error(at: key, "the value is empty", fix: "write a value after '\(key):'")
+      throw error(at: key, "the value is empty", fix: "write a value after \(written(key))")
     }
     throw InputError(
       .badContent, place: node.origin.place,
       problem: (path.isEmpty ? "the file" : "'\(path)'") + " lacks the key '\(key)'",
-      fix: "add '\(key):'" + (path.isEmpty ? "" : " under '\(path):'"))
+      fix: "add \(written(key))" + (path.isEmpty ? "" : " under '\(path):'"))
+  }
+
+  /// A key as the file's format has it.
+  private func written(_ key: String) -> String {
+    node.origin.isJSON ? "\"\(key)\":" : "'\(key):'"
   }
 }
 

@@ -15,6 +15,13 @@ struct AlphaBetaTimer: CollectiveTimer {
     return Self.time(latency: latency, bytes: ByteCount(bytes: 2 * bytes) / beta)
   }
 
+  mutating func exchange(
+    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
+  ) throws -> CollectiveTime {
+    calls += 1
+    return Self.time(latency: alpha, bytes: ByteCount(bytes: bytes) / beta)
+  }
+
   mutating func pointToPoint(
     bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
   ) throws -> CollectiveTime {
@@ -51,8 +58,15 @@ func a100Nodes(gpus: Int = 4, memoryBandwidth: Bandwidth = .gigabytesPerSecond(1
 }
 
 /// A complete profile: every time a microsecond unless named here, every efficiency 0.8.
+///
+/// Products are the larger of arithmetic and traffic, whatever their tiles, and engines lose nothing
+/// beyond the host's microsecond.
 func roundProfile(_ values: [Profile.Key: Double] = [:]) -> Profile {
   var profile = Profile(names: ["test"])
+  let plain: [Profile.Key: Double] = [
+    .gemmBlend: 0.01, .gemmWaves: 1e-6, .decodeAttentionTile: 0, .hostSequence: 0, .stepKernel: 0,
+    .stepCollective: 0,
+  ]
   for key in Profile.Key.allCases {
     let value =
       switch key.dimension {
@@ -61,7 +75,7 @@ func roundProfile(_ values: [Profile.Key: Double] = [:]) -> Profile {
       case .size: 1073741824.0
       case .ratio: 0.8
       }
-    profile[key] = Profile.Parameter(value: values[key] ?? value, source: "test")
+    profile[key] = Profile.Parameter(value: values[key] ?? plain[key] ?? value, source: "test")
   }
   return profile
 }
@@ -95,14 +109,17 @@ func request(
   _ model: ModelConfiguration, plans: [String] = ["tp"], gpus: [Int] = [16],
   libraries: [AllReduceLibrary] = [.nccl], batch: Int = 8, prompt: Int = 128, decode: Int = 128,
   topology: Topology = a100Nodes(), profile: Profile = roundProfile(),
-  weights: DataType? = nil
+  weights: DataType? = nil, engine: InferenceEngine = staticEngine
 ) throws -> PredictionRequest {
   PredictionRequest(
     model: model, topology: topology, profile: profile, gpuCounts: gpus,
     plans: try plans.map { try PlanPattern($0) }, libraries: libraries,
     workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
-    weights: weights)
+    weights: weights, engine: engine)
 }
+
+/// Eager prefill, decode in graphs, static batches.
+let staticEngine = InferenceEngine(name: "static", title: "test engine")
 
 /// The predictions of a request by the two-constant timer.
 func predict(_ request: PredictionRequest) throws -> [Prediction] {

@@ -36,7 +36,8 @@ struct ModelConfigurationTests {
     let model = try Llama.middle()
     let whole = PipelineStage(layers: 80, isFirst: true, isLast: true)
     let repeated = 2 * model.vocabulary * model.hiddenSize + (2 * 80 + 1) * model.hiddenSize
-    let shard = model.parameters(of: whole, tensor: tensor)
+    let shard = model.parameters(
+      of: whole, plan: ParallelPlan(tensor: tensor), head: .replicated)
     #expect(tensor * (shard - repeated) == model.parameters - repeated)
   }
 
@@ -47,7 +48,8 @@ struct ModelConfigurationTests {
     let queries = 64 / 16 * 128
     let expected =
       8192 * (queries + 2 * 128) + queries * 8192 + 3 * 8192 * 28672 / 16 + 2 * 8192
-    #expect(model.parameters(of: layer, tensor: 16) == expected)
+    #expect(
+      model.parameters(of: layer, plan: ParallelPlan(tensor: 16), head: .replicated) == expected)
     #expect(model.keyValueBytesPerTokenAndLayer(type: .bf16, tensor: 16) == 512)
     #expect(model.keyValueBytesPerTokenAndLayer(type: .bf16, tensor: 8) == 512)
   }
@@ -56,7 +58,9 @@ struct ModelConfigurationTests {
     let model = try Llama.large()
     let stages = ParallelPlan(tensor: 1, pipeline: 8).stages(of: model)
     #expect(stages.map(\.layers) == [16, 16, 16, 16, 16, 16, 15, 15])
-    let parts = stages.map { model.parameters(of: $0, tensor: 1) }
+    let parts = stages.map {
+      model.parameters(of: $0, plan: ParallelPlan(tensor: 1), head: .replicated)
+    }
     #expect(parts.reduce(0, +) == model.parameters)
   }
 

@@ -29,20 +29,76 @@ struct PlanTests {
     #expect(try plans(text, gpus: gpus) == [plan])
   }
 
-  @Test func `auto is every legal plan of one replica`() throws {
-    #expect(try plans("auto", gpus: 16) == ["tp16", "tp8xpp2", "tp4xpp4", "tp2xpp8", "tp1xpp16"])
-    // 128 GPUs of 80 layers: no tensor degree of one, and 64 heads leave out 128.
+  @Test func `auto is every legal plan`() throws {
     #expect(
-      try plans("auto", gpus: 128) == [
-        "tp64xpp2", "tp32xpp4", "tp16xpp8", "tp8xpp16", "tp4xpp32", "tp2xpp64",
-      ])
+      try plans("auto", gpus: 4) == [
+        "tp4", "tp2xpp2", "tp2xdp2", "tp1xpp4", "tp1xpp2xdp2", "tp1xdp4",
+      ]
+    )
+    // 128 GPUs of 80 layers: no tensor degree of one, and 64 heads leave out 128.
+    let whole = try plans("auto", gpus: 128).filter { !$0.contains("dp") }
+    #expect(
+      whole == ["tp64xpp2", "tp32xpp4", "tp16xpp8", "tp8xpp16", "tp4xpp32", "tp2xpp64"])
+  }
+
+  @Test(arguments: [
+    ("tp4xep4", 4, "tp4xep4"), ("tp2xdpxep", 8, "tp2xdp4xep8"), ("tp4xep", 4, "tp4xep4"),
+    ("tp2xpp2xdp2xep4", 8, "tp2xpp2xdp2xep4"), ("tp4", 4, "tp4"),
+  ])
+  func `experts spread over ranks that are there`(text: String, gpus: Int, plan: String) throws {
+    #expect(try plans(text, gpus: gpus, model: try Mixture.small()) == [plan])
+  }
+
+  @Test func `experts have to share out`() throws {
+    let mixture = try Mixture.small()
+    #expect(
+      refusal("tp4xep3", gpus: 4, model: mixture)?.hasPrefix(
+        "the 8 experts do not divide over ep3; nearest legal plan: tp4xep4") == true)
+    #expect(
+      refusal("tp4xep8", gpus: 4, model: mixture)?.hasPrefix(
+        "ep8 neither divides tp4 nor gathers whole tensor groups of the 1 replicas") == true)
+    #expect(refusal("tp4xep4", gpus: 4)?.hasPrefix("llama-3.1-70b is dense") == true)
+  }
+
+  @Test func `a grid splits heads over rows and the residual over columns`() throws {
+    #expect(try plans("tp4c2", gpus: 8) == ["tp4c2"])
+    #expect(refusal("tp4c2", gpus: 4)?.hasPrefix("tp4c2 takes 8 GPUs, not 4") == true)
+    #expect(
+      refusal("tp2c2", gpus: 4, model: try Mixture.small())?.hasPrefix("two-dimensional") == true)
+    let machine = try GPUAllocation(gpus: 16, of: a100Nodes())
+    let grid = ParallelPlan(tensor: 16, columns: 4)
+    #expect(machine.layout(of: .rows, grid) == Layout(nodes: 1, ranksPerNode: 4))
+    #expect(machine.layout(of: .columns, grid) == Layout(nodes: 4, ranksPerNode: 1))
+    let wide = ParallelPlan(tensor: 16, columns: 8)
+    #expect(machine.layout(of: .columns, wide) == Layout(nodes: 4, ranksPerNode: 2))
+  }
+
+  @Test func `the nearest plan fits if any does`() throws {
+    let machine = try GPUAllocation(gpus: 16, of: a100Nodes())
+    func refusal(_ fits: (ParallelPlan) -> Bool) -> String? {
+      let error = #expect(throws: WorkloadError.self) {
+        try PlanPattern("tp8").plans(for: try Llama.middle(), on: machine, fits: fits)
+      }
+      return error?.fix
+    }
+    #expect(refusal { _ in true } == "nearest legal plan: tp8xpp2")
+    #expect(refusal { $0.tensor == 4 && $0.data == 1 } == "nearest legal plan: tp4xpp4")
+    #expect(
+      refusal { _ in false } == "nearest legal plan: tp8xpp2, which does not fit into memory")
+  }
+
+  @Test func `degrees beyond all machines are refused`() throws {
+    #expect(
+      refusal("tp1000000c1000000xpp1000000xdp1000000", gpus: 4)?.contains("far more than 4 GPUs")
+        == true)
   }
 
   @Test(arguments: [
     ("", "is not a plan"), ("tp4x", "is not a plan"), ("tp-4", "is not a plan"),
     ("xp4", "is not a plan"), ("tp4pp4", "is not a plan"), ("tp4xtp2", "gives tp twice"),
     ("tpxpp", "leaves two degrees open"), ("tp0", "give a degree from"),
-    ("tp99999999999999999999", "give a degree from"), ("tp8xep8", "dense models have none"),
+    ("tp99999999999999999999", "give a degree from"), ("tp4c", "is not a plan"),
+    ("tpc4", "is not a plan"), ("tp4c0", "is not a plan"),
   ])
   func `a text that is no plan is refused`(text: String, reason: String) {
     let error = #expect(throws: WorkloadError.self) { try PlanPattern(text) }
@@ -90,14 +146,18 @@ struct PlanTests {
     #expect(
       many?.description
         == "1024 GPUs are 256 nodes, but a100x4 has 64; ask for at most 256 GPUs")
+    let absurd = #expect(throws: WorkloadError.self) {
+      try GPUAllocation(gpus: 9_999_999_999, of: a100Nodes())
+    }
+    #expect(absurd?.fix == "ask for at most 256 GPUs")
   }
 
   @Test func `groups lie on nodes as ranks are numbered`() throws {
     let machine = try GPUAllocation(gpus: 16, of: a100Nodes())
     #expect(
-      machine.tensorLayout(of: ParallelPlan(tensor: 16)) == Layout(nodes: 4, ranksPerNode: 4))
+      machine.layout(of: .tensor, ParallelPlan(tensor: 16)) == Layout(nodes: 4, ranksPerNode: 4))
     let pairs = ParallelPlan(tensor: 2, pipeline: 8)
-    #expect(machine.tensorLayout(of: pairs) == Layout(nodes: 1, ranksPerNode: 2))
+    #expect(machine.layout(of: .tensor, pairs) == Layout(nodes: 1, ranksPerNode: 2))
     #expect(
       machine.stageCrossings(of: pairs) == [false, true, false, true, false, true, false])
   }

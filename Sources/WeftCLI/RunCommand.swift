@@ -1,0 +1,198 @@
+import ArgumentParser
+import Foundation
+import Weft
+import WeftFiles
+
+/// `weft run`: the same schedules on real hardware, measured beside what is predicted.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Run schedules on real hardware, check their results, and measure them.",
+    discussion: """
+      Every schedule is proved, written down as a plan and executed by the runtime, which knows no \
+      algorithm. Times are the steady period of back-to-back calls: the median, and the 5th and \
+      95th percentile of batches, each the maximum over ranks. Every result is compared with a \
+      sum in double precision. Predictions are those of --topology, or with --calibrate of costs \
+      fitted to every other size.
+      """)
+
+  @Argument(
+    help: "all-reduce, all-gather, reduce-scatter, broadcast, reduce or all-to-all.")
+  var collective: String
+
+  @OptionGroup var job: RunOptions
+  @OptionGroup var sizes: SizeOptions
+  @OptionGroup var profile: ProfileOptions
+  @OptionGroup var global: GlobalOptions
+
+  @Option(
+    parsing: .unconditional,
+    help: "Algorithms, by commas: ring, tree, nvrar, nccl:ring, others, FILE.xml.")
+  var algorithm = "ring"
+
+  @Option(help: "The topology that predictions are for.")
+  var topology = "flat"
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Change a value of the topology by its dotted path; repeatable.", valueName: "path=value"))
+  var overrides: [String] = []
+
+  @Flag(help: "Use one buffer for input and output.")
+  var inPlace = false
+
+  @Flag(help: "Fit costs to every other size, and predict with them.")
+  var calibrate = false
+
+  @Option(help: "Write the samples to this file, a measurement CSV.")
+  var samples = "weft-samples.csv"
+
+  func run() throws {
+    let collective = try Collective(parsing: self.collective)
+    let layout = try job.layout()
+    if let scheduler = job.exportJob {
+      return try Output.write(try scheduler.script(job, layout), to: global.output)
+    }
+    let planner = try planner(layout)
+    let type = try sizes.type()
+    try Output.checkFolder(of: global.output)
+    try Output.checkFolder(of: samples)
+    let launcher = try RunLauncher(job, layout)
+    let names = try CommaList.parse(algorithm)
+      .map { text throws(Failure) in try SimulateCommand.parseAlgorithm(text) }
+    for name in names {
+      if case .imported(let program) = name.value { try program.refuseIfWrong(name.text) }
+    }
+    let folder = try RunFolder(isShared: launcher.leavesThisHost)
+    var calls: [MeasuredPlan] = []
+    for name in names {
+      for bytes in try sizes.sizes(on: planner.fabric.topology.gpu) {
+        let call = CollectiveCall(
+          collective, bytes: bytes, type: type, inPlace: inPlace, launch: job.launch)
+        calls.append(try MeasuredPlan(name.text, name.value, call, planner, folder))
+      }
+    }
+    let status = try launcher.run(plans: calls.map(\.path), results: folder.path("results.csv"))
+    let rows = try RunResults(path: folder.path("results.csv"))
+    for index in calls.indices { try calls[index].take(rows) }
+    if calibrate { try MeasuredPlan.calibrate(&calls, planner, global) }
+    let records = calls.map { $0.record(layout) }
+    let file = RunSamples(job, layout, inPlace: inPlace, calls: calls)
+    try Output.write(file.csv, to: samples)
+    try global.emit(
+      Report(
+        records, title: title(layout, type),
+        columns: [
+          "size_bytes", "requested", "algorithm", "protocol", "channels", "measured_us", "p05_us",
+          "p95_us", "algbw_GBps", "busbw_GBps", "predicted_us", "error_pct", "wrong",
+        ], notes: notes(calls)))
+    if status == Failure.Status.check.rawValue { throw ExitCode(status) }
+  }
+
+  private func title(_ layout: Layout, _ type: DataType) -> String {
+    "\(collective) through \(job.backend.rawValue): \(layout.nodes) x \(layout.ranksPerNode) ranks, "
+      + "\(type.rawValue), \(inPlace ? "in" : "out of") place"
+  }
+
+  private func notes(_ calls: [MeasuredPlan]) -> [String] {
+    var notes = ["samples: \(samples)"]
+    for (what, isOf) in [
+      ("predictions", { _ in !calibrate }), ("fitted sizes", { $0.isFitted == true }),
+      ("held-out sizes", { $0.isFitted == false }),
+    ] as [(String, (MeasuredPlan) -> Bool)] {
+      let errors = calls.filter(isOf).compactMap(\.errorPercent).map(abs).sorted()
+      guard !errors.isEmpty else { continue }
+      let median = (errors[(errors.count - 1) / 2] + errors[errors.count / 2]) / 2
+      notes.append(
+        "\(what): median error \(String(format: "%.1f", median)) %, largest "
+          + "\(String(format: "%.1f", errors[errors.count - 1])) %, of \(errors.count)")
+    }
+    return notes
+  }
+
+  /// The planner of the machine that predictions are for.
+  private func planner(_ layout: Layout) throws -> Planner {
+    var overrides = try TopologyOptions.parse(self.overrides)
+    if topology == "flat", !overrides.contains(where: { $0.path == "node.gpus" }) {
+      // The flat machine has as many GPUs in a node as are asked for.
+      overrides.append(try Override(parsing: "node.gpus=\(layout.ranksPerNode)"))
+    }
+    let file = try global.data().topology(topology, overrides: overrides)
+    do {
+      let fabric = try Fabric(
+        file.topology, nodes: layout.nodes, gpusPerNode: layout.ranksPerNode)
+      return Planner(fabric: fabric, profile: try profile.load(for: file.topology, global))
+    } catch let error as Fabric.SizeError {
+      throw Failure(error, topology: file.topology)
+    }
+  }
+}
+
+/// The options that say where and how a run happens.
+struct RunOptions: ParsableArguments {
+  /// What executes plans.
+  enum Backend: String, CaseIterable, ExpressibleByArgument {
+    /// Processes of an MPI job, on CPUs.
+    case mpi
+    /// One process per GPU.
+    case nvshmem
+    /// All ranks on one GPU.
+    case cuda
+  }
+
+  @Option(help: "What runs plans: mpi (processes), nvshmem (a GPU each), cuda (ranks on one GPU).")
+  var backend = Backend.mpi
+
+  @Option(parsing: .unconditional, help: "The number of ranks.")
+  var ranks = 2
+
+  @Option(parsing: .unconditional, help: "The number of ranks on a node; all of them unless said.")
+  var gpusPerNode: Int?
+
+  @Option(
+    help: "How kernels are started: graph or eager; mpi knows no difference.",
+    transform: { text throws(ValidationError) in
+      guard let launch = StepLaunch(rawValue: text) else {
+        throw ValidationError("'\(text)' is neither graph nor eager.")
+      }
+      return launch
+    })
+  var launch = StepLaunch.graph
+
+  @Option(help: "The runtime's executable, or the folder that holds it; else WEFT_RUNTIME.")
+  var runtime: String?
+
+  @Option(help: "What starts the processes: mpirun, srun or another command.")
+  var launcher: String?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "More arguments for the launcher, by blanks; repeatable.")
+  var launcherArguments: [String] = []
+
+  @Option(help: "A file that names the hosts, for the launcher.")
+  var hostfile: String?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "More arguments for the runtime, by blanks: --repeats 20 --timeout 30; repeatable.")
+  var runtimeArguments: [String] = []
+
+  @Option(help: "Print a job script in place of running: slurm.")
+  var exportJob: JobScript?
+
+  /// How the ranks lie on nodes.
+  func layout() throws(Failure) -> Layout {
+    guard (1...65536).contains(ranks) else {
+      throw Failure(.usage, "--ranks \(ranks) is not 1 to 65536", fix: "give that many")
+    }
+    let perNode = gpusPerNode ?? ranks
+    guard perNode >= 1, ranks % perNode == 0 else {
+      throw Failure(
+        .usage, "--gpus-per-node \(perNode) does not divide \(ranks) ranks into whole nodes",
+        fix: "give a divisor of \(ranks)")
+    }
+    return Layout(nodes: ranks / perNode, ranksPerNode: perNode)
+  }
+}

@@ -1,0 +1,45 @@
+import Testing
+
+@testable import WeftCalibration
+
+/// Costs that explain times as sums of known amounts.
+@Suite struct NonNegativeFitTests {
+  private typealias Sample = NonNegativeFit.Sample
+
+  @Test func `costs that made the times are found again`() throws {
+    let samples = (1...8).map { index in
+      let bytes = Double(1 << (2 * index))
+      let amounts = [1, Double(index % 3 + 1), bytes]
+      return Sample(amounts: amounts, time: 5 * amounts[0] + 2 * amounts[1] + 1e-3 * bytes)
+    }
+    let fit = try NonNegativeFit(samples)
+    for (cost, wanted) in zip(fit.costs, [5, 2, 1e-3]) { #expect(abs(cost / wanted - 1) < 1e-9) }
+    #expect(abs(fit.time([1, 2, 1000]) - 10) < 1e-6)
+  }
+
+  @Test func `a cost that would be negative is none`() throws {
+    // Times fall with the second amount, which a cost cannot explain.
+    let samples = (1...6).map { Sample(amounts: [1, Double($0)], time: 10 - Double($0)) }
+    let fit = try NonNegativeFit(samples)
+    #expect(fit.costs[1] == 0 && fit.costs[0] > 0)
+  }
+
+  @Test func `amounts that never occur cost nothing`() throws {
+    let samples = (1...5).map { Sample(amounts: [Double($0), 0], time: 3 * Double($0)) }
+    let costs = try NonNegativeFit(samples).costs
+    #expect(abs(costs[0] - 3) < 1e-12 && costs[1] == 0)
+  }
+
+  @Test func `what cannot be fitted is refused`() {
+    #expect(throws: FitError.self) { try NonNegativeFit([]) }
+    #expect(throws: FitError.self) {
+      try NonNegativeFit([Sample(amounts: [1, 2], time: 1), Sample(amounts: [1, 3], time: 2)])
+    }
+    #expect(throws: FitError.self) {
+      try NonNegativeFit([Sample(amounts: [1], time: 1), Sample(amounts: [1], time: -2)])
+    }
+    #expect(throws: FitError.self) {
+      try NonNegativeFit([Sample(amounts: [0], time: 1), Sample(amounts: [0], time: 2)])
+    }
+  }
+}
