@@ -38,6 +38,8 @@ struct MachineOptions: ParsableArguments {
     parsing: .unconditional, help: "How many GPUs of each node to use; all of them unless said.")
   var gpusPerNode: Int?
 
+  @OptionGroup var conditions: ConditionOptions
+
   /// A loaded machine.
   struct Machine {
     var file: TopologyFile
@@ -47,10 +49,14 @@ struct MachineOptions: ParsableArguments {
   /// Loads the topology and builds its fabric.
   ///
   /// - Throws: ``InputError`` for the topology, ``Failure`` for a size that it does not have.
-  func load(_ global: GlobalOptions) throws -> Machine {
+  func load(_ global: GlobalOptions, seed: UInt64 = 0) throws -> Machine {
     let file = try options.load(global)
+    let placement = try conditions.placement(seed: seed)
+    let found = try conditions.conditions(seed: seed)
     do {
-      let fabric = try Fabric(file.topology, nodes: nodes, gpusPerNode: gpusPerNode)
+      let fabric = try Fabric(
+        file.topology, nodes: nodes, gpusPerNode: gpusPerNode, placement: placement,
+        conditions: found)
       return Machine(file: file, fabric: fabric)
     } catch {
       throw Failure(error, topology: file.topology)
@@ -77,6 +83,17 @@ extension Failure {
       self.init(
         .usage, "the machine would have \(asked) links; Weft numbers \(available)",
         fix: "ask for fewer nodes")
+    case .place(let asked, let available):
+      self.init(
+        .usage,
+        "--hostfile: there is no node \(asked): '\(topology.name)' has \(available), from 0",
+        fix: "name other nodes, or change the machine with --set network.max_nodes=N")
+    case .list(let entries, let nodes, let ranks):
+      self.init(
+        .usage, "--hostfile: \(entries) lines do not place \(nodes) nodes or \(ranks) ranks",
+        fix: "write a line for each of \(nodes) different nodes, or one for each rank")
+    case .fault(let problem):
+      self.init(.usage, problem, fix: "name what the job has, or give --nodes and --gpus-per-node")
     }
   }
 }

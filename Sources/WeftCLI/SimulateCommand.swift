@@ -76,7 +76,7 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     let collective = try Collective(parsing: self.collective)
-    let machine = try self.machine.load(global)
+    let machine = try self.machine.load(global, seed: seed)
     if self.machine.options.showTopology {
       return try global.emit(TopologyCommand.report(machine.file))
     }
@@ -90,7 +90,7 @@ struct SimulateCommand: ParsableCommand {
     let pricing = try parsePricing()
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
-    warn(sizes: sizes, type: type, collective, ranks: fabric.ranks)
+    warn(sizes: sizes, type: type, collective, on: fabric)
     let profile = try self.profile.load(for: fabric.topology, global)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
@@ -108,11 +108,17 @@ struct SimulateCommand: ParsableCommand {
       }
     }
     try checkSizes(of: jobs, pricing, planner)
+    let progress = Progress(global)
     let records = try global.timed("the simulation") {
-      let records = try jobs.map { try record($0, pricing, planner) }
+      let records = try jobs.enumerated().map { index, job in
+        try record(job, pricing, planner) {
+          progress.update("simulated", index * trials + $0, of: jobs.count * trials)
+        }
+      }
       let samples = jobs.map { sample($0, pricing, planner, version) }
       return try Interval.added(to: records, samples, profile, fabric.topology)
     }
+    progress.finish()
     try global.emit(
       Report(
         records, title: title(fabric, type),
@@ -124,25 +130,6 @@ struct SimulateCommand: ParsableCommand {
         seed: seed))
   }
 
-  /// What tuning found, in the form of the file that NVRAR's cache reads.
-  ///
-  /// By message size, with the time in milliseconds. NVRAR's chunk counts elements, whatever the
-  /// file calls it.
-  private func tuningTable(_ records: [Record], ranks: Int, _ type: DataType) -> [String] {
-    guard tune else { return [] }
-    let entries = records.compactMap { record -> String? in
-      guard case .object(let found) = record["nvrar"],
-        case .integer(let blocks) = found["blocks"], case .integer(let chunk) = found["chunk"],
-        case .integer(let bytes) = record["size_bytes"], case .number(let time) = record["time_us"]
-      else { return nil }
-      return "\"\(bytes)\": {\"num_blocks\": \(blocks), \"threads_per_block\": 512, "
-        + "\"chunk_bytes\": \(chunk), \"avg_time_ms\": \((time * 10).rounded() / 10000), "
-        + "\"algorithm\": \"ll8\", \"dtype\": \"\(type.rawValue)\"}"
-    }
-    guard !entries.isEmpty else { return [] }
-    return ["tuning_\(ranks)gpu_\(type.rawValue).json: {\(entries.joined(separator: ", "))}"]
-  }
-
   private func title(_ fabric: Fabric, _ type: DataType) -> String {
     "\(collective) on \(fabric.topology.name): \(fabric.nodes) nodes x \(fabric.gpusPerNode) GPUs, "
       + "\(type.rawValue), \(launch.rawValue), \(inPlace ? "in" : "out of") place"
@@ -150,7 +137,7 @@ struct SimulateCommand: ParsableCommand {
   }
 
   /// One row to come.
-  private struct Job {
+  struct Job {
     var requested: String
     var name: AlgorithmName
     var call: CollectiveCall
@@ -159,9 +146,9 @@ struct SimulateCommand: ParsableCommand {
   }
 
   private func record(
-    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner
+    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner, progress: (Int) -> Void
   ) throws -> Record {
-    let fabric = planner.fabric
+    let fabric = Self.ordered(planner.fabric, for: job.name)
     let name = job.name
     var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
     let candidates = tune && name == .nvrar ? NVRARPlanner.Parameters.grid : [.standard]
@@ -181,25 +168,33 @@ struct SimulateCommand: ParsableCommand {
         .usage, "\(job.requested) of \(job.call.bytes) bytes would take weeks of simulated time",
         fix: "check the units of bandwidths and sizes")
     }
-    var record = Record(job.requested, plan, result, job.call, job.network, on: fabric)
+    let runs = try repeated(plan, result, job, on: fabric, progress: progress)
+    let median = runs[(runs.count - 1) / 2]
+    var record = Record(job.requested, plan, median, job.call, job.network, on: fabric)
+    if trials > 1 {
+      record["trials"] = .integer(trials)
+      record["low_us"] = .number(Self.percentile(5, of: runs))
+      record["high_us"] = .number(Self.percentile(95, of: runs))
+    }
     if name == .nvrar {
       record["nvrar"] = .object(
         Record(["blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk)]))
     }
     if explain {
       record["explanation"] = .object(
-        try explanation(job, name, plan, result, planner))
+        try explanation(job, name, plan, median, planner, on: fabric))
     }
     return record
   }
 
-  /// The call as a calibration knows it; nil for what none was fitted to.
+  /// The call as a calibration knows it; nil for what none was fitted to, and where trials give
+  /// the interval.
   private func sample(
     _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner, _ version: NCCLVersion
   ) -> CollectiveSample? {
     switch job.name {
     case .nccl, .nvrar:
-      guard pricing == .library && !job.isolated && !tune else { return nil }
+      guard pricing == .library && !job.isolated && !tune && trials == 1 else { return nil }
       let fabric = planner.fabric
       return CollectiveSample(
         algorithm: job.name, version: version,
@@ -208,295 +203,37 @@ struct SimulateCommand: ParsableCommand {
     }
   }
 
-  /// What each class of parameters is worth, and for NCCL its own table.
-  private func explanation(
-    _ job: Job, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult, _ planner: Planner
-  ) throws -> Record {
-    let sensitivity = try Sensitivity(
-      of: plan, time: result.time, on: planner.fabric, network: job.network,
-      isolated: job.isolated)
-    var effects = Record()
-    for (parameters, change) in sensitivity.changes {
-      let what = parameters.rawValue + (parameters.isRate ? " +10%" : " -10%")
-      effects[what] = .number((change * 1000).rounded() / 10)
-    }
-    var explanation = Record(["change_pct": .object(effects)])
-    if case .nccl = name {
-      var table = Record()
-      let tuner = planner.tuner(job.call.collective)
-      for candidate in tuner.candidates {
-        let label = "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)"
-        table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))
-      }
-      explanation["nccl_tuner_us"] = .object(table)
-      try rank(job, plan, tuner, planner, &explanation)
-    }
-    if let published = plan.publishedTime(on: planner.fabric) {
-      explanation["published_formula_us"] = .number(published.microseconds)
-    }
-    return explanation
-  }
-
-  /// Simulates what NCCL could have run, and says how its choice stands among it.
-  private func rank(
-    _ job: Job, _ plan: Plan, _ tuner: NCCLTuner, _ planner: Planner, _ explanation: inout Record
-  ) throws {
-    var times: [(label: String, time: Double)] = []
-    for candidate in tuner.runnable(job.call.type) {
-      let other = try Failure.planned {
-        () throws(PlanError) in
-        try planner.plan(.nccl(candidate.algorithm, candidate.protocolName), for: job.call)
-      }
-      guard other.canRun(job.network, on: planner.fabric) else { continue }
-      let result = try other.simulate(
-        on: planner.fabric, network: job.network, isolated: job.isolated, foldAllowed: !noFold)
-      times.append(
-        (
-          "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)",
-          result.time.microseconds
-        ))
-    }
-    times.sort { $0.time < $1.time }
-    guard let fastest = times.first else { return }
-    var table = Record()
-    for (label, time) in times { table[label] = .number(time) }
-    explanation["simulated_us"] = .object(table)
-    explanation["fastest_simulated"] = .text(fastest.label)
-    let chosen = plan.algorithm.dropFirst("nccl:".count) + "/" + plan.protocolName
-    if let own = times.first(where: { $0.label == chosen }) {
-      explanation["choice_over_fastest"] = .number(own.time / fastest.time)
-    }
-  }
-
-  /// The explanation of a row in one line.
-  private static func note(_ record: Record) -> String? {
-    guard case .object(let explanation) = record["explanation"],
-      case .text(let requested) = record["requested"],
-      case .integer(let bytes) = record["size_bytes"]
-    else { return nil }
-    func list(_ name: String, _ unit: String) -> String? {
-      guard case .object(let values) = explanation[name] else { return nil }
-      return values.fields.map { field in
-        guard case .number(let number) = field.value else { return field.name }
-        return "\(field.name): \((number * 10).rounded() / 10)\(unit)"
-      }.joined(separator: ", ")
-    }
-    var table = list("nccl_tuner_us", " us").map { "; NCCL's tuner predicts \($0)" } ?? ""
-    if let simulated = list("simulated_us", " us") { table += "; simulated \(simulated)" }
-    if case .number(let ratio) = explanation["choice_over_fastest"], ratio > 1.005,
-      case .text(let fastest) = explanation["fastest_simulated"]
-    {
-      let factor = (ratio * 100).rounded() / 100
-      table += "; NCCL's choice takes \(factor) times as long as \(fastest)"
-    }
-    var published = ""
-    if case .number(let time) = explanation["published_formula_us"] {
-      published = "; the published formula gives \((time * 10).rounded() / 10) us for links alone"
-    }
-    return "\(bytes) \(requested): \(list("change_pct", " %") ?? "")\(table)\(published)"
-  }
-
-  // MARK: - Arguments
-
-  /// An algorithm by its name, or from an MSCCL file.
-  static func parseAlgorithm(_ text: String) throws(Failure) -> (text: String, value: AlgorithmName)
-  {
-    if text.hasSuffix(".xml") {
-      do {
-        return (text, .imported(try MSCCLFile.read(path: text)))
-      } catch {
-        throw Failure(error)
-      }
-    }
-    guard let name = AlgorithmName(text) else {
-      throw Failure(
-        .usage, "unknown algorithm '\(text)'", fix: Failure.suggestion(text, AlgorithmName.known))
-    }
-    return (text, name)
-  }
-
-  /// A schedule from a file is only worth timing if it does what it says.
-  private func checkFile(_ name: AlgorithmName, _ path: String, _ sizes: [Int]) throws {
-    guard case .imported(let program) = name else { return }
-    try program.refuseIfWrong(path)
-    let meant = program.minBytes..<max(program.minBytes, program.maxBytes ?? .max)
-    if let size = sizes.first(where: { !meant.contains($0) }) {
-      Console.warn(
-        "\(path) is meant for \(meant.lowerBound) to \(meant.upperBound) bytes, so MSCCL would not "
-          + "use it for \(size)", global)
-    }
-  }
-
-  private func parseNetworks() throws(Failure) -> [Plan.Network]? {
-    guard let network else { return nil }
-    var networks: [Plan.Network] = []
-    for text in CommaList.parse(network) {
-      guard let model = Plan.Network(rawValue: text) else {
-        let known = Plan.Network.allCases.map(\.rawValue)
-        throw Failure(
-          .usage, "unknown network model '\(text)'", fix: Failure.suggestion(text, known))
-      }
-      networks.append(model)
-    }
-    return networks
-  }
-
-  private func parsePricing() throws(Failure) -> Planner.Pricing {
-    guard let protocolName else { return .library }
-    if protocolName == "ideal" { return .ideal }
-    guard let name = NCCLTuner.ProtocolName(rawValue: protocolName) else {
-      let known = ["ideal"] + NCCLTuner.ProtocolName.allCases.map(\.rawValue)
-      throw Failure(
-        .usage, "unknown protocol '\(protocolName)'", fix: Failure.suggestion(protocolName, known))
-    }
-    return .nccl(name)
-  }
-
-  private func checkVersion() throws(Failure) -> NCCLVersion {
-    guard let version = NCCLVersion(ncclVersion), version.isSupported else {
-      let (first, last) = NCCLVersion.supportedSeries
-      throw Failure(
-        .usage, "--nccl-version \(ncclVersion): Weft has the tuners of NCCL \(first) to \(last)",
-        fix: "give one of these, such as \(last) or 2.23.4, or leave --nccl-version out")
-    }
-    guard trials >= 1 else {
-      throw Failure(.usage, "--trials \(trials) runs nothing", fix: "give 1 or more")
-    }
-    return version
-  }
-
-  private static func defaultNetwork(_ name: AlgorithmName) -> Plan.Network {
+  /// A library knows which ranks share a node; only plain schedules take ranks as they come.
+  static func ordered(_ fabric: Fabric, for name: AlgorithmName) -> Fabric {
     switch name {
-    case .plain, .imported: .event
-    case .nccl, .nvrar: .flow
+    case .nccl, .nvrar: fabric.withRanksInBlocks
+    case .plain, .imported: fabric
     }
   }
 
-  private static func isIdeal(_ name: AlgorithmName, _ pricing: Planner.Pricing) -> Bool {
-    switch name {
-    case .plain, .imported: pricing == .library || pricing == .ideal
-    case .nccl, .nvrar: pricing == .ideal
+  /// All trials' results in order of time; the first is that of the seed itself.
+  private func repeated(
+    _ plan: Plan, _ first: SimulationResult, _ job: Job, on fabric: Fabric,
+    progress: (Int) -> Void
+  ) throws -> [SimulationResult] {
+    var runs = [first]
+    for trial in 1..<max(1, trials) where fabric.isRandom && job.network != .analytic {
+      progress(trial)
+      runs.append(
+        try plan.simulate(
+          on: try fabric.redrawn(trial: trial), network: job.network, isolated: job.isolated,
+          foldAllowed: !noFold))
     }
+    return runs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+      .map(\.element)
   }
 
-  private func warn(sizes: [Int], type: DataType, _ collective: Collective, ranks: Int) {
-    if trials > 1 {
-      Console.warn("nothing in this model is random, so all \(trials) trials are alike", global)
-    }
-    if let size = sizes.first(where: { $0 % type.bytes != 0 }) {
-      Console.warn(
-        "\(size) bytes are \(size / type.bytes) elements of \(type.rawValue) and a rest, which "
-          + "is left out as nccl-tests does", global)
-    }
-    if let size = sizes.first(where: { size in
-      let elements = size / type.bytes
-      return elements != collective.wholeElements(elements, ranks: ranks)
-    }) {
-      Console.warn(
-        "\(size) bytes are no equal parts for \(ranks) ranks; the rest is left out as nccl-tests "
-          + "does", global)
-    }
-    if self.sizes.hasUnusedRange {
-      Console.warn("-b, -e and -f change nothing beside --size", global)
-    }
-    if launch == .eager && protocolName == "ideal" {
-      Console.warn("--launch changes nothing where links alone are priced", global)
-    }
-    let usesNVRAR = CommaList.parse(algorithm).contains("nvrar")
-    if tune && !usesNVRAR { Console.warn("--tune changes nothing without nvrar", global) }
-  }
-
-  /// Says where NCCL would pick an algorithm that has no schedule yet.
-  private func warnOfSubstitutes(
-    _ names: [AlgorithmName], _ sizes: [Int], _ type: DataType, _ tuner: NCCLTuner
-  ) {
-    let picks = sizes.compactMap { bytes -> (bytes: Int, name: String)? in
-      guard let choice = tuner.choice(bytes: bytes, type: type), !choice.algorithm.isRunnable
-      else { return nil }
-      return (bytes, choice.algorithm.rawValue)
-    }
-    guard names.contains(.nccl(nil, nil)), let first = picks.first else { return }
-    let others = picks.count > 1 ? " and for \(picks.count - 1) more of these sizes" : ""
-    Console.warn(
-      "NCCL picks \(first.name) for \(first.bytes) bytes\(others), which Weft cannot run yet: the "
-        + "next in NCCL's table runs instead", global)
-  }
-
-  /// Refuses what would run for hours or not fit into memory, and says what will take long.
-  private func checkSizes(
-    of jobs: [Job], _ pricing: Planner.Pricing, _ planner: Planner
-  ) throws {
-    let limit = 2_000_000_000
-    var operations = 0
-    for job in jobs {
-      let plan = try Failure.planned {
-        () throws(PlanError) in try planner.plan(job.name, for: job.call, pricing: pricing)
-      }
-      guard job.network != .analytic else {
-        guard plan.canRun(.analytic, on: planner.fabric) else {
-          throw Failure(
-            .usage,
-            "\(job.requested) has no closed form for \(collective) on \(planner.fabric.ranks) ranks",
-            fix: "leave analytic out of --network")
-        }
-        continue
-      }
-      let size = plan.size(on: planner.fabric, foldAllowed: !noFold, limit: limit)
-      let runs = tune && job.name == .nvrar ? NVRARPlanner.Parameters.grid.count : 1
-      operations += size.operations * (job.isolated ? 1 : 2) * runs
-      let what = "\(job.requested) of \(job.call.bytes) bytes on \(planner.fabric.ranks) ranks"
-      guard size.lanes <= 8_000_000 else {
-        throw Failure(
-          .usage, "\(what) has \(size.lanes) lanes to simulate, more than 8000000",
-          fix: "use fewer nodes, or an algorithm whose nodes are all alike")
-      }
-      guard operations < limit else {
-        throw Failure(
-          .usage, "\(what) comes to more than \(limit) operations",
-          fix: "use fewer nodes or sizes, or sizes that all ranks share evenly, so that one node "
-            + "may stand for all")
-      }
-    }
-    // About a million operations are simulated in a second.
-    if operations > 10_000_000 {
-      Console.warn("this will take about \(operations / 1_000_000) s", global)
-    }
-  }
-}
-
-extension Record {
-  /// The row of one simulated call, as the contract has it.
-  init(
-    _ requested: String, _ plan: Plan, _ result: SimulationResult, _ call: CollectiveCall,
-    _ network: Plan.Network, on fabric: Fabric
-  ) {
-    let seconds = result.time.seconds
-    let algorithmBandwidth = seconds > 0 ? Double(call.bytes) / seconds / 1e9 : nil
-    let breakdown = result.breakdown
-    self.init([
-      "collective": .text(call.collective.rawValue), "requested": .text(requested),
-      "algorithm": .text(plan.algorithm), "protocol": .text(plan.protocolName),
-      "channels": .integer(plan.channels), "network": .text(network.rawValue),
-      "launch": .text(call.launch.rawValue), "datatype": .text(call.type.rawValue),
-      "nodes": .integer(fabric.nodes), "ranks": .integer(fabric.ranks),
-      "size_bytes": .integer(call.bytes), "time_us": .number(result.time.microseconds),
-      "low_us": .null, "high_us": .null, "algbw_GBps": Value(algorithmBandwidth),
-      "busbw_GBps": Value(
-        algorithmBandwidth.map { $0 * call.collective.busFactor(ranks: fabric.ranks) }),
-      "messages": .integer(result.messages), "wire_bytes": .integer(result.wireBytes),
-      "events": .integer(result.events),
-      "breakdown_us": .object(
-        Record([
-          "launch": .number(breakdown.launch.microseconds),
-          "latency": .number(breakdown.latency.microseconds),
-          "serialization": .number(
-            (breakdown.scaleUpSerialization + breakdown.networkSerialization).microseconds),
-          "queueing": .number(
-            (breakdown.scaleUpQueueing + breakdown.networkQueueing).microseconds),
-          "reduction": .number(breakdown.reduction.microseconds),
-          "synchronization": .number(
-            (breakdown.synchronization + breakdown.posting).microseconds),
-        ])), "bottleneck": .text(result.bottleneck.rawValue),
-    ])
+  /// A percentile of times in microseconds, between neighbours in proportion.
+  private static func percentile(_ percent: Double, of runs: [SimulationResult]) -> Double {
+    let place = Double(runs.count - 1) * percent / 100
+    let below = Int(place)
+    let above = min(below + 1, runs.count - 1)
+    let low = runs[below].time.microseconds
+    return low + (runs[above].time.microseconds - low) * (place - Double(below))
   }
 }

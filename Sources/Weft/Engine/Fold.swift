@@ -12,7 +12,7 @@ struct Fold: Sendable {
   init(_ symmetry: Symmetry, on fabric: Fabric, allowed: Bool) {
     nodes = fabric.nodes
     perNode = fabric.gpusPerNode
-    self.symmetry = allowed && nodes > 1 && fabric.isUniform ? symmetry : .none
+    self.symmetry = allowed && nodes > 1 && fabric.asymmetry == nil ? symmetry : .none
   }
 
   /// How many nodes a simulated node stands for.

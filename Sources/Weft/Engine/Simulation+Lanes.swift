@@ -114,8 +114,9 @@ extension Simulation where Network: ~Copyable {
       }
     }
     if kernel >= 0 {
-      moment = moment + costs.kernels[kernel].launch
-      path.launch += costs.kernels[kernel].launch
+      let launch = launch(of: kernel, member: rank, call: endsCall ? call + 1 : call)
+      moment += launch
+      path.launch += launch
     }
     for lane in 0..<schedule.lanes {
       let other = rank * schedule.lanes + lane
@@ -132,10 +133,22 @@ extension Simulation where Network: ~Copyable {
     }
   }
 
+  /// What a member's launch of a kernel takes.
+  func launch(of kernel: Int, member: Int, call: Int) -> SimDuration {
+    let launch = costs.kernels[kernel].launch
+    guard fabric.hasConditions else { return launch }
+    return launch.scaled(by: fabric.conditions.slowdown(ofRank: member))
+      + fabric.conditions.launchDelay(rank: member, call: call, kernel: kernel)
+  }
+
   // MARK: - Ports
 
   func crossesNodes(_ index: Int, _ port: Port) -> Bool {
-    index / schedule.lanes / fold.perNode != Int(port.peer) / fold.perNode
+    let rank = index / schedule.lanes
+    guard fabric.hasRanksInBlocks else {
+      return fabric.node(of: rank) != fabric.node(of: Int(port.peer))
+    }
+    return rank / fold.perNode != Int(port.peer) / fold.perNode
   }
 
   mutating func outgoing(_ index: Int, _ port: Port) -> Int32 {

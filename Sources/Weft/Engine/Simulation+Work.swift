@@ -20,6 +20,10 @@ extension Simulation where Network: ~Copyable {
     if costs.furtherPeerShare < 1 && lanes[index].atHand.continues(with: operation) {
       duration = duration.scaled(by: costs.furtherPeerShare)
     }
+    if fabric.hasConditions {
+      duration = duration.scaled(
+        by: fabric.conditions.slowdown(ofRank: index / schedule.lanes))
+    }
     lanes[index].now += duration
     lanes[index].path.reduction += duration
     queue.push(Event(.lane, Int32(index)), at: lanes[index].now)
@@ -135,6 +139,11 @@ extension Simulation where Network: ~Copyable {
       members[source].proxyFree = posted
       path.posting += posted - start
       start = posted
+    }
+    if crosses && fabric.hasConditions {
+      let delay = fabric.conditions.networkDelay(message: messageCount)
+      path.latency += delay
+      start += delay
     }
     messageCount += fold.factor
     byteCount += bytes * fold.factor

@@ -53,8 +53,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   ///
   /// - Throws: ``SimulationError/deadlock(_:)`` if lanes wait for each other for ever.
   consuming func run() throws(SimulationError) -> SimulationResult {
-    let launch = costs.enqueue + costs.kernels[0].launch
     for index in 0..<lanes.count {
+      let launch = costs.enqueue + launch(of: 0, member: index / schedule.lanes, call: 0)
       lanes[index].now = launch
       lanes[index].path.launch = launch
       queue.push(Event(.lane, Int32(index)), at: launch)

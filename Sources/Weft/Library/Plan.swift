@@ -107,6 +107,21 @@ public struct Plan: Sendable {
       schedule: schedule)
   }
 
+  /// Why every node has to be simulated instead of one that stands for all; nil if one can.
+  public func foldObstacle(on fabric: Fabric) -> String? {
+    guard fabric.nodes > 1 else { return nil }
+    return schedule.open(Obstacle(fabric: fabric))
+  }
+
+  private struct Obstacle: AnySchedule.Visitor {
+    let fabric: Fabric
+
+    func visit(_ schedule: some Schedule) -> String? {
+      schedule.symmetry == .none
+        ? "the schedule's nodes do different things" : fabric.asymmetry
+    }
+  }
+
   /// Operations to simulate for one call, estimated from rank 0, and lanes to hold; counting stops
   /// at the limit.
   public func size(
@@ -173,6 +188,7 @@ extension Topology {
     var result = self
     result.node.scaleUp.bandwidth = node.scaleUp.bandwidth.scaled(by: efficiency.scaleUp)
     result.network.bandwidth = network.bandwidth.scaled(by: efficiency.network)
+    result.network.interior.bandwidth = network.interior.bandwidth?.scaled(by: efficiency.network)
     result.node.nicPath.bandwidth = node.nicPath.bandwidth.scaled(by: efficiency.network)
     return result
   }

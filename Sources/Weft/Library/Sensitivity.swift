@@ -49,6 +49,7 @@ extension Topology {
       changed.network.hopLatency = network.hopLatency.scaled(by: 0.9)
     case .networkBandwidth:
       changed.network.bandwidth = network.bandwidth.scaled(by: 1.1)
+      changed.network.interior.bandwidth = network.interior.bandwidth?.scaled(by: 1.1)
       changed.node.nicPath.bandwidth = node.nicPath.bandwidth.scaled(by: 1.1)
     case .scaleUpLatency: changed.node.scaleUp.latency = node.scaleUp.latency.scaled(by: 0.9)
     case .scaleUpBandwidth:

@@ -5,8 +5,9 @@
 /// maps to its image in node 0 by a remainder. Inside a switch-based node every GPU has one link
 /// out and one in; in a mesh every ordered pair has a link. Every NIC has one link out and one in.
 ///
-/// Switches between the NICs add latency by their number on the way, and no contention: an ideal
-/// interior. Contention happens at NICs and inside nodes.
+/// Switches between the NICs add latency by their number on the way. Links between them fill, too,
+/// unless the network's routing is ideal or one switch joins all nodes; those have numbers after the
+/// nodes' own (``InteriorLinks``).
 public struct Fabric: Sendable {
   /// The machine's description.
   public let topology: Topology
@@ -17,9 +18,22 @@ public struct Fabric: Sendable {
   /// The links of one node.
   public let linksPerNode: Int
 
+  /// Where nodes and ranks lie.
+  public let placement: Placement
+  /// What is broken or slow.
+  public let conditions: Conditions
+  /// Whether anything is broken, slow or random.
+  let hasConditions: Bool
+  /// The links between switches, where they can fill.
+  let interior: InteriorLinks?
+
   private let scaleUpLinks: Int
   private let pairBandwidth: Bandwidth
   private let nicBandwidth: Bandwidth
+  /// The place in the machine of every node; nil if they are the first ones, in order.
+  private let places: [Int32]?
+  /// The node and GPU of every rank, as the rank that would be there in blocks; nil if it is that.
+  private let slots: [Int32]?
 
   /// Why a topology cannot be built at a size.
   public enum SizeError: Error, Equatable {
@@ -29,12 +43,22 @@ public struct Fabric: Sendable {
     case gpusPerNode(asked: Int, available: Int)
     /// The machine has more links than can be numbered.
     case links(asked: Int, available: Int)
+    /// A node is placed where the machine ends.
+    case place(asked: Int, available: Int)
+    /// The list of places does not fit the number of nodes or ranks.
+    case list(entries: Int, nodes: Int, ranks: Int)
+    /// A fault names a node, NIC or rank that is not there, or leaves a node without a NIC.
+    case fault(String)
   }
 
   /// Builds `nodes` nodes with `gpusPerNode` of each node's GPUs in use.
   ///
-  /// - Throws: ``SizeError`` if a count is below one or above what the topology has.
-  public init(_ topology: Topology, nodes: Int, gpusPerNode: Int? = nil) throws(SizeError) {
+  /// - Throws: ``SizeError`` if a count is below one or above what the topology has, or the placement
+  ///   or a fault names what is not there.
+  public init(
+    _ topology: Topology, nodes: Int, gpusPerNode: Int? = nil, placement: Placement = .block,
+    conditions: Conditions = .none
+  ) throws(SizeError) {
     let used = gpusPerNode ?? topology.node.gpus
     guard (1...topology.network.maxNodes).contains(nodes) else {
       throw .nodes(asked: nodes, available: topology.network.maxNodes)
@@ -61,21 +85,100 @@ public struct Fabric: Sendable {
       throw .links(asked: overflow ? .max : links, available: Int(Int32.max))
     }
     nicBandwidth = min(topology.network.bandwidth, topology.node.nicPath.bandwidth)
+    self.placement = placement
+    self.conditions = conditions
+    hasConditions = conditions.hasFaults || conditions.isRandom
+    (places, slots) = try placement.resolve(
+      nodes: nodes, gpusPerNode: used, available: topology.network.maxNodes)
+    try conditions.check(nodes: nodes, nics: topology.node.nics, ranks: nodes * used)
+    let last = places?.max().map(Int.init) ?? nodes - 1
+    let first = places?.min().map(Int.init) ?? 0
+    let perSwitch = topology.network.nodesPerSwitch
+    let inside =
+      first / perSwitch == last / perSwitch
+      ? nil
+      : InteriorLinks(
+        topology.network, nics: topology.node.nics, extent: last + 1, base: links)
+    interior = inside
+    guard links + (inside?.count ?? 0) <= Int(Int32.max) else {
+      throw .links(asked: links + (inside?.count ?? 0), available: Int(Int32.max))
+    }
   }
 
   /// The same size of a topology that differs in rates and latencies alone.
   func with(topology: Topology) -> Fabric {
-    guard let fabric = try? Fabric(topology, nodes: nodes, gpusPerNode: gpusPerNode) else {
+    guard
+      let fabric = try? Fabric(
+        topology, nodes: nodes, gpusPerNode: gpusPerNode, placement: placement,
+        conditions: conditions)
+    else {
       preconditionFailure("Rates and latencies do not change what sizes there are.")
     }
+    return fabric
+  }
+
+  /// The same nodes with random choices drawn anew: places, ways through the network, delays.
+  ///
+  /// - Throws: ``SizeError`` never in practice, since the sizes stay.
+  public func redrawn(trial: Int) throws(SizeError) -> Fabric {
+    guard trial > 0 else { return self }
+    var topology = topology
+    topology.network.interior.seed += trial
+    var conditions = conditions
+    conditions.seed = InteriorLinks.mix(conditions.seed &+ UInt64(trial))
+    var placement = placement
+    if case .random(let seed) = placement {
+      placement = .random(seed: InteriorLinks.mix(seed &+ UInt64(trial)))
+    }
+    return try Fabric(
+      topology, nodes: nodes, gpusPerNode: gpusPerNode, placement: placement,
+      conditions: conditions)
+  }
+
+  /// Whether a run draws anything at random.
+  public var isRandom: Bool {
+    if case .random = placement { return true }
+    return conditions.isRandom || interior.map { $0.routing != .minimal } ?? false
+  }
+
+  /// The same nodes with ranks in blocks, as a library orders them that knows the nodes.
+  public var withRanksInBlocks: Fabric {
+    guard slots != nil, let places else { return withBlocks }
+    guard
+      let fabric = try? Fabric(
+        topology, nodes: nodes, gpusPerNode: gpusPerNode,
+        placement: .listed(places.map(Int.init)), conditions: conditions)
+    else { return self }
+    return fabric
+  }
+
+  private var withBlocks: Fabric {
+    guard slots != nil,
+      let fabric = try? Fabric(
+        topology, nodes: nodes, gpusPerNode: gpusPerNode, conditions: conditions)
+    else { return self }
     return fabric
   }
 
   /// The number of ranks: one per GPU in use.
   public var ranks: Int { nodes * gpusPerNode }
 
+  /// The number of links of all nodes, and of those between switches that can fill.
+  public var links: Int { nodeLinks + (interior?.count ?? 0) }
+
   /// The number of links of all nodes.
-  public var links: Int { nodes * linksPerNode }
+  private var nodeLinks: Int { nodes * linksPerNode }
+
+  /// The node that a rank runs on.
+  func node(of rank: Int) -> Int { slot(of: rank) / gpusPerNode }
+
+  /// Whether ranks lie on nodes in blocks.
+  var hasRanksInBlocks: Bool { slots == nil }
+
+  private func slot(of rank: Int) -> Int { slots.map { Int($0[rank]) } ?? rank }
+
+  /// The place of a node in the machine.
+  func place(of node: Int) -> Int { places.map { Int($0[node]) } ?? node }
 
   /// The rate of a NIC.
   var networkRate: Bandwidth { nicBandwidth }
@@ -84,17 +187,22 @@ public struct Fabric: Sendable {
   var scaleUpRate: Bandwidth { pairBandwidth }
 
   /// Whether all pairs of different nodes are equally far apart.
-  var hasEqualLatencies: Bool { isUniform }
+  var hasEqualLatencies: Bool {
+    let network = topology.network
+    if network.kind == .switch || network.hopLatency == .zero { return true }
+    let perSwitch = network.nodesPerSwitch
+    guard let places else { return nodes <= perSwitch }
+    return places.allSatisfy { Int($0) / perSwitch == Int(places[0]) / perSwitch }
+  }
 
-  /// Whether the route between two nodes is the same for every pair of different nodes.
-  ///
-  /// Then the fabric looks the same from every node, and a schedule that does too can be folded.
-  public var isUniform: Bool {
-    switch topology.network.kind {
-    case .switch: true
-    case .fatTree(let size), .rail(let size): nodes <= size || topology.network.hopLatency == .zero
-    case .dragonfly(let size, _): nodes <= size || topology.network.hopLatency == .zero
-    }
+  /// Why the fabric does not look the same from every node, so that no node can stand for others;
+  /// nil if it does.
+  public var asymmetry: String? {
+    if !hasRanksInBlocks { return "ranks do not lie on nodes in blocks" }
+    if conditions.hasFaults { return "some of the machine is broken or slow" }
+    if conditions.isRandom { return "times are random" }
+    if interior != nil { return "nodes share links between switches" }
+    return hasEqualLatencies ? nil : "nodes are not equally far apart"
   }
 }
 
@@ -103,23 +211,30 @@ public struct Fabric: Sendable {
 extension Fabric {
   /// What a link is made of, for naming bottlenecks.
   public enum LinkClass: Sendable {
-    case scaleUp, network
+    case scaleUp, network, interior
   }
 
   /// The class of a link.
   public func linkClass(_ link: Int) -> LinkClass {
-    link % linksPerNode < scaleUpLinks ? .scaleUp : .network
+    guard link < nodeLinks else { return .interior }
+    return link % linksPerNode < scaleUpLinks ? .scaleUp : .network
   }
 
   /// The rate of a link.
   ///
   /// A NIC's link is no faster than the path between it and its GPU.
   public func bandwidth(ofLink link: Int) -> Bandwidth {
-    linkClass(link) == .scaleUp ? pairBandwidth : nicBandwidth
+    if let interior, link >= interior.base { return interior.bandwidth(of: link) }
+    let (node, local) = link.quotientAndRemainder(dividingBy: linksPerNode)
+    guard local >= scaleUpLinks else { return pairBandwidth }
+    guard !conditions.slowNICs.isEmpty else { return nicBandwidth }
+    return nicBandwidth.scaled(
+      by: 1 / conditions.slowdown(of: Conditions.NIC(node: node, nic: (local - scaleUpLinks) / 2)))
   }
 
   /// A name for a person, for example `node 3 NIC 1 out`.
   public func name(ofLink link: Int) -> String {
+    if let interior, link >= interior.base { return interior.name(of: link) }
     let (node, local) = link.quotientAndRemainder(dividingBy: linksPerNode)
     let gpus = topology.node.gpus
     if local >= scaleUpLinks {
@@ -135,13 +250,16 @@ extension Fabric {
 
 // MARK: - Routes
 
-/// The links a message crosses: one in a mesh, else two, and the latency between the ends.
+/// The links at the ends of a message's way: one in a mesh, else two, and the latency between.
+///
+/// Links between switches are chosen when the message sets out (``Fabric/interiorPath``).
 public struct Route: Sendable {
   /// The first link; its queue is entered at once.
   public var first: Int32
-  /// The last link, reached `latency` after the first; -1 if there is none.
+  /// The last link; -1 if there is none.
   public var last: Int32
-  /// The time from the head entering the first link to its reaching the last, or the peer.
+  /// The time from the head entering the first link to its reaching the last, or the peer, if nothing
+  /// is in its way.
   public var latency: SimDuration
 }
 
@@ -161,8 +279,8 @@ extension Fabric {
   ///
   /// - Precondition: the ranks differ and are ranks of this fabric.
   public func route(from source: Int, to target: Int, stripe: Int) -> Route {
-    let (sourceNode, sourceGPU) = source.quotientAndRemainder(dividingBy: gpusPerNode)
-    let (targetNode, targetGPU) = target.quotientAndRemainder(dividingBy: gpusPerNode)
+    let (sourceNode, sourceGPU) = slot(of: source).quotientAndRemainder(dividingBy: gpusPerNode)
+    let (targetNode, targetGPU) = slot(of: target).quotientAndRemainder(dividingBy: gpusPerNode)
     let sourceBase = sourceNode * linksPerNode
     if sourceNode == targetNode {
       let latency = topology.node.scaleUp.latency
@@ -177,9 +295,11 @@ extension Fabric {
           latency: latency)
       }
     }
-    let out = scaleUpLinks + 2 * nic(ofGPU: sourceGPU, stripe: stripe)
-    let into = scaleUpLinks + 2 * nic(ofGPU: targetGPU, stripe: stripe) + 1
-    let further = topology.network.switches(fromNode: sourceNode, toNode: targetNode) - 1
+    let out = scaleUpLinks + 2 * workingNIC(node: sourceNode, gpu: sourceGPU, stripe: stripe)
+    let into = scaleUpLinks + 2 * workingNIC(node: targetNode, gpu: targetGPU, stripe: stripe) + 1
+    let further =
+      topology.network.switches(
+        fromNode: place(of: sourceNode), toNode: place(of: targetNode)) - 1
     return Route(
       first: Int32(sourceBase + out), last: Int32(targetNode * linksPerNode + into),
       latency: topology.network.latency + further * topology.network.hopLatency)
@@ -191,5 +311,31 @@ extension Fabric {
     guard node.nics > node.gpus else { return gpu * node.nics / node.gpus }
     let own = node.nics / node.gpus
     return gpu * own + stripe % own
+  }
+
+  /// The NIC that a GPU's lane uses when some have failed: its own, or else one of those left in turn.
+  private func workingNIC(node: Int, gpu: Int, stripe: Int) -> Int {
+    let own = nic(ofGPU: gpu, stripe: stripe)
+    guard conditions.hasFailed(Conditions.NIC(node: node, nic: own)) else { return own }
+    let left = (0..<topology.node.nics).filter {
+      !conditions.hasFailed(Conditions.NIC(node: node, nic: $0))
+    }
+    return left[(gpu + stripe) % left.count]
+  }
+
+  /// The links between switches that a message crosses from its first to its last link, and the
+  /// latency that they make; nil if they cannot fill.
+  func interiorPath(
+    from first: Int32, to last: Int32, message: Int, delay: (Int) -> Int64
+  ) -> (path: InteriorLinks.Path, latency: SimDuration)? {
+    guard let interior, last >= 0, linkClass(Int(last)) == .network else { return nil }
+    let path = interior.path(
+      from: end(of: Int(first)), to: end(of: Int(last)), message: message, delay: delay)
+    return (path, topology.network.latency + path.count * topology.network.hopLatency)
+  }
+
+  private func end(of link: Int) -> InteriorLinks.End {
+    let (node, local) = link.quotientAndRemainder(dividingBy: linksPerNode)
+    return InteriorLinks.End(place: place(of: node), nic: (local - scaleUpLinks) / 2)
   }
 }

@@ -126,6 +126,8 @@ public struct Network: Hashable, Sendable {
     /// Groups of `nodesPerGroup` nodes, switches of `nodesPerSwitch` nodes, all pairs of switches
     /// in a group and all pairs of groups joined.
     case dragonfly(nodesPerSwitch: Int, nodesPerGroup: Int)
+    /// A grid that closes in on itself in up to three dimensions, each node with a switch of its own.
+    case torus(Dimensions)
 
     /// The name of the shape in files.
     public var name: String {
@@ -134,7 +136,90 @@ public struct Network: Hashable, Sendable {
       case .fatTree: "fat-tree"
       case .rail: "rail"
       case .dragonfly: "dragonfly"
+      case .torus: "torus"
       }
+    }
+  }
+
+  /// The lengths of a torus in x, y and z.
+  public struct Dimensions: Hashable, Sendable {
+    /// The length in x, the dimension in which consecutive nodes are neighbours.
+    public var x: Int
+    /// The length in y.
+    public var y: Int
+    /// The length in z.
+    public var z: Int
+
+    /// Creates lengths.
+    public init(x: Int, y: Int, z: Int) {
+      self.x = x
+      self.y = y
+      self.z = z
+    }
+
+    /// The number of nodes.
+    public var nodes: Int { x * y * z }
+
+    /// The most links between two nodes on a shortest way.
+    public var diameter: Int { x / 2 + y / 2 + z / 2 }
+
+    /// The longest way that Weft follows link by link.
+    public static let mostDiameter = InteriorLinks.Path.most
+  }
+
+  /// How messages choose among the ways between two switches.
+  public enum Routing: String, CaseIterable, Sendable {
+    /// Links between switches never fill: they add latency alone.
+    case ideal
+    /// A way per pair of NICs, drawn by a hash.
+    case ecmp
+    /// The shortest way: in a dragonfly by one global link, in a torus dimension by dimension.
+    case minimal
+    /// By a random other group or switch.
+    case valiant
+    /// The least loaded of several ways.
+    case adaptive
+  }
+
+  /// The links between switches.
+  public struct Interior: Hashable, Sendable {
+    /// How messages choose among ways.
+    public var routing: Routing
+    /// The seed of the hash that draws ways.
+    public var seed: Int
+    /// The rate of one link per direction; nil for that of a NIC.
+    public var bandwidth: Bandwidth?
+    /// Fat tree and rail: the rate into a leaf over the rate out of it towards the spine.
+    public var oversubscription: Double
+    /// Fat tree: the leaves of a pod, under a third level of switches; nil for two levels.
+    public var leavesPerPod: Int?
+    /// Dragonfly: parallel links between two switches of a group.
+    public var localLinks: Int
+    /// Dragonfly: links between two groups.
+    public var globalLinks: Int
+    /// The share of every link that other jobs take: between leaf and spine, or in a group or torus.
+    public var localLoad: Double
+    /// The share that others take of links above the first level: to the core, or between groups.
+    public var globalLoad: Double
+
+    /// Links that never fill.
+    public static let ideal = Interior()
+
+    /// Creates the links between switches.
+    public init(
+      routing: Routing = .ideal, seed: Int = 0, bandwidth: Bandwidth? = nil,
+      oversubscription: Double = 1, leavesPerPod: Int? = nil, localLinks: Int = 1,
+      globalLinks: Int = 1, localLoad: Double = 0, globalLoad: Double = 0
+    ) {
+      self.routing = routing
+      self.seed = seed
+      self.bandwidth = bandwidth
+      self.oversubscription = oversubscription
+      self.leavesPerPod = leavesPerPod
+      self.localLinks = localLinks
+      self.globalLinks = globalLinks
+      self.localLoad = localLoad
+      self.globalLoad = globalLoad
     }
   }
 
@@ -158,6 +243,8 @@ public struct Network: Hashable, Sendable {
   public var hopLatency: SimDuration
   /// The largest number of nodes of the real machine.
   public var maxNodes: Int
+  /// The links between switches.
+  public var interior: Interior
 
   /// The network of a machine of one node; nothing ever crosses it.
   public static let none = Network(
@@ -167,7 +254,7 @@ public struct Network: Hashable, Sendable {
   /// Creates a network.
   public init(
     kind: Kind, interconnect: Interconnect, bandwidth: Bandwidth, latency: SimDuration,
-    hopLatency: SimDuration, maxNodes: Int
+    hopLatency: SimDuration, maxNodes: Int, interior: Interior = .ideal
   ) {
     self.kind = kind
     self.interconnect = interconnect
@@ -175,21 +262,43 @@ public struct Network: Hashable, Sendable {
     self.latency = latency
     self.hopLatency = hopLatency
     self.maxNodes = maxNodes
+    self.interior = interior
   }
 
   /// The number of switches a message crosses between two different nodes, at least 1.
   ///
-  /// Minimal routes: leaf or leaf-spine-leaf in a tree; one, two or four switches in a dragonfly
-  /// (own switch; own group; other group by one global link with a local hop on either side).
+  /// Minimal routes: leaf, leaf-spine-leaf, or two more by the core in a tree; one, two or four
+  /// switches in a dragonfly (own switch; own group; other group by one global link with a local hop
+  /// on either side); every node's own on the way through a torus.
   public func switches(fromNode source: Int, toNode target: Int) -> Int {
     switch kind {
     case .switch:
       return 1
     case .fatTree(let nodesPerLeaf), .rail(let nodesPerLeaf):
-      return source / nodesPerLeaf == target / nodesPerLeaf ? 1 : 3
+      let (from, to) = (source / nodesPerLeaf, target / nodesPerLeaf)
+      if from == to { return 1 }
+      guard case .fatTree = kind, let pod = interior.leavesPerPod else { return 3 }
+      return from / pod == to / pod ? 3 : 5
     case .dragonfly(let nodesPerSwitch, let nodesPerGroup):
       if source / nodesPerSwitch == target / nodesPerSwitch { return 1 }
       return source / nodesPerGroup == target / nodesPerGroup ? 2 : 4
+    case .torus(let size):
+      func distance(_ from: Int, _ to: Int, _ length: Int) -> Int {
+        let gap = abs(from - to)
+        return min(gap, length - gap)
+      }
+      return 1 + distance(source % size.x, target % size.x, size.x)
+        + distance(source / size.x % size.y, target / size.x % size.y, size.y)
+        + distance(source / size.x / size.y, target / size.x / size.y, size.z)
+    }
+  }
+
+  /// The nodes that one switch joins, beyond which links between switches are crossed.
+  var nodesPerSwitch: Int {
+    switch kind {
+    case .switch: .max
+    case .fatTree(let size), .rail(let size), .dragonfly(let size, _): size
+    case .torus: 1
     }
   }
 }

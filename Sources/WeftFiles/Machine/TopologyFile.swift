@@ -30,9 +30,13 @@ public struct TopologyFile: Sendable {
     // The GPU is named first, so that its own numbers can be set afterwards.
     root = try root.applying(overrides.filter { $0.path == "gpu" })
     let gpuName = try Self.expandGPU(&root, gpus)
-    Self.addDefaults(&root)
+    // So is the shape of the network, which decides what else it has.
+    let isShape = { (override: Override) in override.path == "network.kind" }
+    root = try root.applying(overrides.filter(isShape))
+    if let shape = overrides.last(where: isShape) { NetworkSection.reshape(&root, shape.value) }
+    NetworkSection.addDefaults(&root)
     let sourceList = root.remove("sources")
-    root = try root.applying(overrides.filter { $0.path != "gpu" })
+    root = try root.applying(overrides.filter { $0.path != "gpu" && !isShape($0) })
     if let sourceList { root.set("sources", to: sourceList) }
 
     file = path
@@ -74,24 +78,6 @@ extension TopologyFile {
     root.set("gpu", to: sheet)
     return name
   }
-
-  /// Writes out what a file may leave out, so that `--set` finds it.
-  private static func addDefaults(_ root: inout YAMLNode) {
-    func fallback(_ text: String) -> YAMLNode {
-      YAMLNode(.scalar(text, quoted: false), origin: .fallback)
-    }
-    guard var network = root["network"] else { return }
-    if network["hop_latency"] == nil, network["kind"]?.text == "switch" {
-      network.set("hop_latency", to: fallback("0 us"))
-    }
-    if network["interconnect"] == nil, network["kind"]?.text == "switch" {
-      network.set("interconnect", to: fallback(Network.Interconnect.ideal.rawValue))
-    }
-    if network["max_nodes"] == nil, network["kind"]?.text == "switch" {
-      network.set("max_nodes", to: fallback("\(1 << 21)"))
-    }
-    root.set("network", to: network)
-  }
 }
 
 // MARK: - Reading
@@ -103,7 +89,7 @@ extension TopologyFile {
     let title = try reader.string("title")
     let gpu = try GPUFile.gpu(gpuName, try reader.mapping("gpu"))
     let network = try reader.optionalMapping("network").map { mapping throws(InputError) in
-      try Self.network(mapping)
+      try NetworkSection.network(mapping)
     }
     let node = try node(try reader.mapping("node"), isNetworked: network != nil)
     _ = reader.optionalNode("sources")
@@ -141,37 +127,5 @@ extension TopologyFile {
     }
     try reader.finish()
     return Node(gpus: gpus, nics: nics, scaleUp: scaleUp, nicPath: nicPath, cpu: cpu)
-  }
-
-  private static func network(_ mapping: YAMLReader) throws(InputError) -> Network {
-    var reader = mapping
-    let nodes = 1...Limits.nodes
-    let kind: Network.Kind
-    switch try reader.choice("kind", among: ["switch", "fat-tree", "rail", "dragonfly"]) {
-    case "fat-tree":
-      kind = .fatTree(nodesPerLeaf: try reader.integer("nodes_per_leaf", in: nodes))
-    case "rail":
-      kind = .rail(nodesPerLeaf: try reader.integer("nodes_per_leaf", in: nodes))
-    case "dragonfly":
-      let perSwitch = try reader.integer("nodes_per_switch", in: nodes)
-      let perGroup = try reader.integer("nodes_per_group", in: nodes)
-      guard perGroup % perSwitch == 0 else {
-        throw reader.error(
-          at: "nodes_per_group", "\(perGroup) is no multiple of nodes_per_switch, \(perSwitch)",
-          fix: "write a multiple of \(perSwitch)")
-      }
-      kind = .dragonfly(nodesPerSwitch: perSwitch, nodesPerGroup: perGroup)
-    default:
-      kind = .switch
-    }
-    let network = Network(
-      kind: kind,
-      interconnect: try reader.choice("interconnect", of: Network.Interconnect.self),
-      bandwidth: try reader.value("bandwidth", Limits.bandwidth),
-      latency: try reader.value("latency", Limits.duration),
-      hopLatency: try reader.value("hop_latency", Limits.duration),
-      maxNodes: try reader.integer("max_nodes", in: nodes))
-    try reader.finish()
-    return network
   }
 }

@@ -7,10 +7,8 @@
 /// Gallager, Data Networks, section 6.5.2; Casanova et al. 2014, doi:10.1016/j.jpdc.2014.06.008.
 struct FlowNetwork: NetworkModel, ~Copyable {
   private struct Flow {
-    var links: [2 of Int32]
-    /// The flow's neighbours in the list of each of its links; -1 at the ends.
-    var previous: [2 of Int32] = [-1, -1]
-    var following: [2 of Int32] = [-1, -1]
+    /// The number of its links.
+    var hops: Int32
     /// Bytes not yet sent at `updated`.
     var remaining: Double
     /// Bytes per picosecond.
@@ -24,8 +22,17 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     var fixed: Int32 = -1
   }
 
+  /// A flow's place in the list of one of its links; the flow is the number over ``stride``.
+  private struct Crossing {
+    var link: Int32 = -1
+    /// The neighbours in the link's list; -1 at the ends.
+    var previous: Int32 = -1
+    var following: Int32 = -1
+  }
+
   private struct Link {
     let capacity: Double
+    var flows: Int32 = 0
     var first: Int32 = -1
     var left = 0.0
     var unfixed = 0
@@ -34,8 +41,11 @@ struct FlowNetwork: NetworkModel, ~Copyable {
   }
 
   private let fabric: Fabric
-  /// Flows have the index of their message.
+  /// Flows have the index of their message, and `1 << stride` crossings each.
   private var flows = Slab<Flow>()
+  private var crossings = Slab<Crossing>()
+  private let stride: Int32
+  private var started = 0
   private var links: Slab<Link>
   private var loads: LinkLoads
   private var dirty = Slab<Int32>()
@@ -47,7 +57,9 @@ struct FlowNetwork: NetworkModel, ~Copyable {
 
   init(fabric: Fabric, fold: Fold) {
     self.fabric = fabric
-    let count = fabric.links / fold.factor
+    let count = fold.factor > 1 ? fabric.linksPerNode : fabric.links
+    let longest = 2 + (fabric.interior?.longest ?? 0)
+    stride = Int32(Int.bitWidth - (longest - 1).leadingZeroBitCount)
     links = Slab(minimumCapacity: count)
     for link in 0..<count {
       links.append(Link(capacity: Double(fabric.bandwidth(ofLink: link).bytesPerSecond) / 1e12))
@@ -69,16 +81,27 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     }
     let sourceRate = messages[id].sourceRate
     let flow = Flow(
-      links: [route.first, route.last], remaining: Double(bytes),
+      hops: 0, remaining: Double(bytes),
       limit: sourceRate == .max ? .infinity : Double(sourceRate) / 1e12, updated: now)
-    while flows.count < messages.capacity { flows.append(flow) }
-    flows[Int(id)] = flow
-    for hop in 0..<2 where flow.links[hop] >= 0 {
-      let link = Int(flow.links[hop])
-      loads.add(bytes, to: link)
-      insert(id, hop: hop, into: link)
-      markDirty(link)
+    while flows.count < messages.capacity {
+      flows.append(flow)
+      for _ in 0..<1 << stride { crossings.append(Crossing()) }
     }
+    flows[Int(id)] = flow
+    cross(Int(route.first), id, bytes)
+    if messages[id].crossesNodes {
+      started += 1
+      // What a way costs is how many share its links.
+      let way = fabric.interiorPath(from: route.first, to: route.last, message: started) {
+        Int64(1 + links[$0].flows)
+      }
+      if let way {
+        messages[id].route.latency = way.latency
+        messages[id].head = now + way.latency
+        for hop in 0..<way.path.count { cross(Int(way.path.links[hop]), id, bytes) }
+      }
+    }
+    if route.last >= 0 { cross(Int(route.last), id, bytes) }
     requestSettling(at: now, queue: &queue)
     return false
   }
@@ -98,10 +121,10 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     let id = event.subject
     guard flows[Int(id)].version == event.version else { return -1 }
     var slowest = Double.infinity
-    for hop in 0..<2 where flows[Int(id)].links[hop] >= 0 {
-      let link = Int(flows[Int(id)].links[hop])
+    for place in places(of: id) {
+      let link = Int(crossings[place].link)
       slowest = min(slowest, links[link].capacity)
-      remove(id, hop: hop, from: link)
+      remove(place)
       markDirty(link)
     }
     flows[Int(id)].version = 0
@@ -130,27 +153,34 @@ struct FlowNetwork: NetworkModel, ~Copyable {
 // MARK: - Lists of flows
 
 extension FlowNetwork {
-  private mutating func insert(_ id: Int32, hop: Int, into link: Int) {
+  /// The crossings of a flow.
+  private func places(of id: Int32) -> Range<Int> {
+    let first = Int(id) << Int(stride)
+    return first..<first + Int(flows[Int(id)].hops)
+  }
+
+  /// Puts a flow on a further link.
+  private mutating func cross(_ link: Int, _ id: Int32, _ bytes: Int) {
+    let place = Int(id) << Int(stride) + Int(flows[Int(id)].hops)
+    flows[Int(id)].hops += 1
+    loads.add(bytes, to: link)
     let old = links[link].first
-    flows[Int(id)].following[hop] = old
-    if old >= 0 { flows[Int(old)].previous[place(of: link, in: old)] = id }
-    links[link].first = id
+    crossings[place] = Crossing(link: Int32(link), following: old)
+    if old >= 0 { crossings[Int(old)].previous = Int32(place) }
+    links[link].first = Int32(place)
+    links[link].flows += 1
+    markDirty(link)
   }
 
-  private mutating func remove(_ id: Int32, hop: Int, from link: Int) {
-    let before = flows[Int(id)].previous[hop]
-    let after = flows[Int(id)].following[hop]
-    if before >= 0 {
-      flows[Int(before)].following[place(of: link, in: before)] = after
+  private mutating func remove(_ place: Int) {
+    let crossing = crossings[place]
+    if crossing.previous >= 0 {
+      crossings[Int(crossing.previous)].following = crossing.following
     } else {
-      links[link].first = after
+      links[Int(crossing.link)].first = crossing.following
     }
-    if after >= 0 { flows[Int(after)].previous[place(of: link, in: after)] = before }
-  }
-
-  /// Which of a flow's links this is.
-  private func place(of link: Int, in id: Int32) -> Int {
-    flows[Int(id)].links[0] == Int32(link) ? 0 : 1
+    if crossing.following >= 0 { crossings[Int(crossing.following)].previous = crossing.previous }
+    links[Int(crossing.link)].flows -= 1
   }
 }
 
@@ -177,21 +207,21 @@ extension FlowNetwork {
     take(link)
     var next = 0
     while next < component.count {
-      var id = links[Int(component[next])].first
-      let current = Int(component[next])
+      var place = links[Int(component[next])].first
       next += 1
-      while id >= 0 {
+      while place >= 0 {
+        let id = place >> stride
         let index = Int(id)
         if flows[index].collected != round {
           flows[index].collected = round
           members.append(id)
-          for hop in 0..<2 where flows[index].links[hop] >= 0 {
-            let other = Int(flows[index].links[hop])
+          for crossing in places(of: id) {
+            let other = Int(crossings[crossing].link)
             if links[other].collected != round { take(other) }
             links[other].unfixed += 1
           }
         }
-        id = flows[index].following[place(of: current, in: id)]
+        place = crossings[Int(place)].following
       }
     }
   }
@@ -234,9 +264,8 @@ extension FlowNetwork {
   }
 
   private func isOnFullLink(_ id: Int32, _ threshold: Double) -> Bool {
-    let flow = flows[Int(id)].links
-    for hop in 0..<2 where flow[hop] >= 0 {
-      let link = Int(flow[hop])
+    for place in places(of: id) {
+      let link = Int(crossings[place].link)
       if links[link].left <= threshold * Double(links[link].unfixed) { return true }
     }
     return false
@@ -248,8 +277,8 @@ extension FlowNetwork {
   ) -> Int {
     let index = Int(id)
     flows[index].fixed = round
-    for hop in 0..<2 where flows[index].links[hop] >= 0 {
-      let link = Int(flows[index].links[hop])
+    for place in places(of: id) {
+      let link = Int(crossings[place].link)
       links[link].left = max(0, links[link].left - rate)
       links[link].unfixed -= 1
     }

@@ -1,0 +1,178 @@
+import Weft
+import WeftFiles
+
+// What `weft simulate` makes of its flags, and what it refuses or warns of.
+
+extension SimulateCommand {
+  /// An algorithm by its name, or from an MSCCL file.
+  static func parseAlgorithm(_ text: String) throws(Failure) -> (text: String, value: AlgorithmName)
+  {
+    if text.hasSuffix(".xml") {
+      do {
+        return (text, .imported(try MSCCLFile.read(path: text)))
+      } catch {
+        throw Failure(error)
+      }
+    }
+    guard let name = AlgorithmName(text) else {
+      throw Failure(
+        .usage, "unknown algorithm '\(text)'", fix: Failure.suggestion(text, AlgorithmName.known))
+    }
+    return (text, name)
+  }
+
+  /// A schedule from a file is only worth timing if it does what it says.
+  func checkFile(_ name: AlgorithmName, _ path: String, _ sizes: [Int]) throws {
+    guard case .imported(let program) = name else { return }
+    try program.refuseIfWrong(path)
+    let meant = program.minBytes..<max(program.minBytes, program.maxBytes ?? .max)
+    if let size = sizes.first(where: { !meant.contains($0) }) {
+      Console.warn(
+        "\(path) is meant for \(meant.lowerBound) to \(meant.upperBound) bytes, so MSCCL would not "
+          + "use it for \(size)", global)
+    }
+  }
+
+  func parseNetworks() throws(Failure) -> [Plan.Network]? {
+    guard let network else { return nil }
+    var networks: [Plan.Network] = []
+    for text in CommaList.parse(network) {
+      guard let model = Plan.Network(rawValue: text) else {
+        let known = Plan.Network.allCases.map(\.rawValue)
+        throw Failure(
+          .usage, "unknown network model '\(text)'", fix: Failure.suggestion(text, known))
+      }
+      networks.append(model)
+    }
+    return networks
+  }
+
+  func parsePricing() throws(Failure) -> Planner.Pricing {
+    guard let protocolName else { return .library }
+    if protocolName == "ideal" { return .ideal }
+    guard let name = NCCLTuner.ProtocolName(rawValue: protocolName) else {
+      let known = ["ideal"] + NCCLTuner.ProtocolName.allCases.map(\.rawValue)
+      throw Failure(
+        .usage, "unknown protocol '\(protocolName)'", fix: Failure.suggestion(protocolName, known))
+    }
+    return .nccl(name)
+  }
+
+  func checkVersion() throws(Failure) -> NCCLVersion {
+    guard let version = NCCLVersion(ncclVersion), version.isSupported else {
+      let (first, last) = NCCLVersion.supportedSeries
+      throw Failure(
+        .usage, "--nccl-version \(ncclVersion): Weft has the tuners of NCCL \(first) to \(last)",
+        fix: "give one of these, such as \(last) or 2.23.4, or leave --nccl-version out")
+    }
+    guard trials >= 1 else {
+      throw Failure(.usage, "--trials \(trials) runs nothing", fix: "give 1 or more")
+    }
+    return version
+  }
+
+  static func defaultNetwork(_ name: AlgorithmName) -> Plan.Network {
+    switch name {
+    case .plain, .imported: .event
+    case .nccl, .nvrar: .flow
+    }
+  }
+
+  static func isIdeal(_ name: AlgorithmName, _ pricing: Planner.Pricing) -> Bool {
+    switch name {
+    case .plain, .imported: pricing == .library || pricing == .ideal
+    case .nccl, .nvrar: pricing == .ideal
+    }
+  }
+
+  func warn(
+    sizes: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
+  ) {
+    let ranks = fabric.ranks
+    if trials > 1 && !fabric.isRandom {
+      Console.warn("nothing here is random, so all \(trials) trials are alike", global)
+    }
+    if let size = sizes.first(where: { $0 % type.bytes != 0 }) {
+      Console.warn(
+        "\(size) bytes are \(size / type.bytes) elements of \(type.rawValue) and a rest, which "
+          + "is left out as nccl-tests does", global)
+    }
+    if let size = sizes.first(where: { size in
+      let elements = size / type.bytes
+      return elements != collective.wholeElements(elements, ranks: ranks)
+    }) {
+      Console.warn(
+        "\(size) bytes are no equal parts for \(ranks) ranks; the rest is left out as nccl-tests "
+          + "does", global)
+    }
+    if self.sizes.hasUnusedRange {
+      Console.warn("-b, -e and -f change nothing beside --size", global)
+    }
+    if launch == .eager && protocolName == "ideal" {
+      Console.warn("--launch changes nothing where links alone are priced", global)
+    }
+    let usesNVRAR = CommaList.parse(algorithm).contains("nvrar")
+    if tune && !usesNVRAR { Console.warn("--tune changes nothing without nvrar", global) }
+  }
+
+  /// Says where NCCL would pick an algorithm that has no schedule yet.
+  func warnOfSubstitutes(
+    _ names: [AlgorithmName], _ sizes: [Int], _ type: DataType, _ tuner: NCCLTuner
+  ) {
+    let picks = sizes.compactMap { bytes -> (bytes: Int, name: String)? in
+      guard let choice = tuner.choice(bytes: bytes, type: type), !choice.algorithm.isRunnable
+      else { return nil }
+      return (bytes, choice.algorithm.rawValue)
+    }
+    guard names.contains(.nccl(nil, nil)), let first = picks.first else { return }
+    let others = picks.count > 1 ? " and for \(picks.count - 1) more of these sizes" : ""
+    Console.warn(
+      "NCCL picks \(first.name) for \(first.bytes) bytes\(others), which Weft cannot run yet: the "
+        + "next in NCCL's table runs instead", global)
+  }
+
+  /// Refuses what would run for hours or not fit into memory, and says what will take long.
+  func checkSizes(
+    of jobs: [Job], _ pricing: Planner.Pricing, _ planner: Planner
+  ) throws {
+    let limit = 2_000_000_000
+    var operations = 0
+    var obstacle: String?
+    for job in jobs {
+      let fabric = Self.ordered(planner.fabric, for: job.name)
+      let plan = try Failure.planned {
+        () throws(PlanError) in try planner.plan(job.name, for: job.call, pricing: pricing)
+      }
+      guard job.network != .analytic else {
+        guard plan.canRun(.analytic, on: planner.fabric) else {
+          throw Failure(
+            .usage,
+            "\(job.requested) has no closed form for \(collective) on \(planner.fabric.ranks) ranks",
+            fix: "leave analytic out of --network")
+        }
+        continue
+      }
+      let size = plan.size(on: fabric, foldAllowed: !noFold, limit: limit)
+      if !noFold { obstacle = obstacle ?? plan.foldObstacle(on: fabric) }
+      let runs = tune && job.name == .nvrar ? NVRARPlanner.Parameters.grid.count : 1
+      operations += size.operations * (job.isolated ? 1 : 2) * runs * trials
+      let what = "\(job.requested) of \(job.call.bytes) bytes on \(planner.fabric.ranks) ranks"
+      guard size.lanes <= 8_000_000 else {
+        throw Failure(
+          .usage, "\(what) has \(size.lanes) lanes to simulate, more than 8000000",
+          fix: "use fewer nodes, or an algorithm whose nodes are all alike")
+      }
+      guard operations < limit else {
+        throw Failure(
+          .usage, "\(what) comes to more than \(limit) operations",
+          fix: "use fewer nodes or sizes, or sizes that all ranks share evenly, so that one node "
+            + "may stand for all")
+      }
+    }
+    // About a million operations are simulated in a second.
+    if operations > 10_000_000 {
+      let reason = obstacle.map { ": every node is simulated, since \($0)" } ?? ""
+      Console.warn("this will take about \(operations / 1_000_000) s\(reason)", global)
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import Weft
+import WeftFiles
+
+// What `weft simulate --explain` and `--tune` add, and the row of a call.
+
+extension SimulateCommand {
+  /// What tuning found, in the form of the file that NVRAR's cache reads.
+  ///
+  /// By message size, with the time in milliseconds. NVRAR's chunk counts elements, whatever the
+  /// file calls it.
+  func tuningTable(_ records: [Record], ranks: Int, _ type: DataType) -> [String] {
+    guard tune else { return [] }
+    let entries = records.compactMap { record -> String? in
+      guard case .object(let found) = record["nvrar"],
+        case .integer(let blocks) = found["blocks"], case .integer(let chunk) = found["chunk"],
+        case .integer(let bytes) = record["size_bytes"], case .number(let time) = record["time_us"]
+      else { return nil }
+      return "\"\(bytes)\": {\"num_blocks\": \(blocks), \"threads_per_block\": 512, "
+        + "\"chunk_bytes\": \(chunk), \"avg_time_ms\": \((time * 10).rounded() / 10000), "
+        + "\"algorithm\": \"ll8\", \"dtype\": \"\(type.rawValue)\"}"
+    }
+    guard !entries.isEmpty else { return [] }
+    return ["tuning_\(ranks)gpu_\(type.rawValue).json: {\(entries.joined(separator: ", "))}"]
+  }
+
+  /// What each class of parameters is worth, and for NCCL its own table.
+  func explanation(
+    _ job: Job, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult,
+    _ planner: Planner, on fabric: Fabric
+  ) throws -> Record {
+    let sensitivity = try Sensitivity(
+      of: plan, time: result.time, on: fabric, network: job.network,
+      isolated: job.isolated)
+    var effects = Record()
+    for (parameters, change) in sensitivity.changes {
+      let what = parameters.rawValue + (parameters.isRate ? " +10%" : " -10%")
+      effects[what] = .number((change * 1000).rounded() / 10)
+    }
+    var explanation = Record(["change_pct": .object(effects)])
+    if case .nccl = name {
+      var table = Record()
+      let tuner = planner.tuner(job.call.collective)
+      for candidate in tuner.candidates {
+        let label = "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)"
+        table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))
+      }
+      explanation["nccl_tuner_us"] = .object(table)
+      try rank(job, plan, tuner, planner, &explanation)
+    }
+    if job.network != .analytic && !noFold, let reason = plan.foldObstacle(on: fabric) {
+      explanation["every_node_simulated"] = .text(reason)
+    }
+    if let published = plan.publishedTime(on: planner.fabric) {
+      explanation["published_formula_us"] = .number(published.microseconds)
+    }
+    return explanation
+  }
+
+  /// Simulates what NCCL could have run, and says how its choice stands among it.
+  func rank(
+    _ job: Job, _ plan: Plan, _ tuner: NCCLTuner, _ planner: Planner, _ explanation: inout Record
+  ) throws {
+    var times: [(label: String, time: Double)] = []
+    for candidate in tuner.runnable(job.call.type) {
+      let other = try Failure.planned {
+        () throws(PlanError) in
+        try planner.plan(.nccl(candidate.algorithm, candidate.protocolName), for: job.call)
+      }
+      guard other.canRun(job.network, on: planner.fabric) else { continue }
+      let result = try other.simulate(
+        on: planner.fabric, network: job.network, isolated: job.isolated, foldAllowed: !noFold)
+      times.append(
+        (
+          "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)",
+          result.time.microseconds
+        ))
+    }
+    times.sort { $0.time < $1.time }
+    guard let fastest = times.first else { return }
+    var table = Record()
+    for (label, time) in times { table[label] = .number(time) }
+    explanation["simulated_us"] = .object(table)
+    explanation["fastest_simulated"] = .text(fastest.label)
+    let chosen = plan.algorithm.dropFirst("nccl:".count) + "/" + plan.protocolName
+    if let own = times.first(where: { $0.label == chosen }) {
+      explanation["choice_over_fastest"] = .number(own.time / fastest.time)
+    }
+  }
+
+  /// The explanation of a row in one line.
+  static func note(_ record: Record) -> String? {
+    guard case .object(let explanation) = record["explanation"],
+      case .text(let requested) = record["requested"],
+      case .integer(let bytes) = record["size_bytes"]
+    else { return nil }
+    func list(_ name: String, _ unit: String) -> String? {
+      guard case .object(let values) = explanation[name] else { return nil }
+      return values.fields.map { field in
+        guard case .number(let number) = field.value else { return field.name }
+        return "\(field.name): \((number * 10).rounded() / 10)\(unit)"
+      }.joined(separator: ", ")
+    }
+    var table = list("nccl_tuner_us", " us").map { "; NCCL's tuner predicts \($0)" } ?? ""
+    if let simulated = list("simulated_us", " us") { table += "; simulated \(simulated)" }
+    if case .number(let ratio) = explanation["choice_over_fastest"], ratio > 1.005,
+      case .text(let fastest) = explanation["fastest_simulated"]
+    {
+      let factor = (ratio * 100).rounded() / 100
+      table += "; NCCL's choice takes \(factor) times as long as \(fastest)"
+    }
+    var published = ""
+    if case .number(let time) = explanation["published_formula_us"] {
+      published = "; the published formula gives \((time * 10).rounded() / 10) us for links alone"
+    }
+    if case .text(let reason) = explanation["every_node_simulated"] {
+      published += "; every node was simulated: \(reason)"
+    }
+    return "\(bytes) \(requested): \(list("change_pct", " %") ?? "")\(table)\(published)"
+  }
+}
+
+extension Record {
+  /// The row of one simulated call, as the contract has it.
+  init(
+    _ requested: String, _ plan: Plan, _ result: SimulationResult, _ call: CollectiveCall,
+    _ network: Plan.Network, on fabric: Fabric
+  ) {
+    let seconds = result.time.seconds
+    let algorithmBandwidth = seconds > 0 ? Double(call.bytes) / seconds / 1e9 : nil
+    let breakdown = result.breakdown
+    self.init([
+      "collective": .text(call.collective.rawValue), "requested": .text(requested),
+      "algorithm": .text(plan.algorithm), "protocol": .text(plan.protocolName),
+      "channels": .integer(plan.channels), "network": .text(network.rawValue),
+      "launch": .text(call.launch.rawValue), "datatype": .text(call.type.rawValue),
+      "nodes": .integer(fabric.nodes), "ranks": .integer(fabric.ranks),
+      "size_bytes": .integer(call.bytes), "time_us": .number(result.time.microseconds),
+      "low_us": .null, "high_us": .null, "algbw_GBps": Value(algorithmBandwidth),
+      "busbw_GBps": Value(
+        algorithmBandwidth.map { $0 * call.collective.busFactor(ranks: fabric.ranks) }),
+      "messages": .integer(result.messages), "wire_bytes": .integer(result.wireBytes),
+      "events": .integer(result.events),
+      "breakdown_us": .object(
+        Record([
+          "launch": .number(breakdown.launch.microseconds),
+          "latency": .number(breakdown.latency.microseconds),
+          "serialization": .number(
+            (breakdown.scaleUpSerialization + breakdown.networkSerialization).microseconds),
+          "queueing": .number(
+            (breakdown.scaleUpQueueing + breakdown.networkQueueing).microseconds),
+          "reduction": .number(breakdown.reduction.microseconds),
+          "synchronization": .number(
+            (breakdown.synchronization + breakdown.posting).microseconds),
+        ])), "bottleneck": .text(result.bottleneck.rawValue),
+    ])
+  }
+}

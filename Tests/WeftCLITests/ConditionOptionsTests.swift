@@ -1,0 +1,100 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Shapes of networks, placement, faults and trials from the command line.
+@Suite struct ConditionOptionsTests {
+  private func weft(_ arguments: String) throws -> WeftProcess {
+    try WeftProcess(arguments.split(separator: " ").map(String.init))
+  }
+
+  private func results(_ arguments: String) throws -> [[String: Any]] {
+    let outcome = try weft("simulate all-reduce \(arguments) --size 1M --format json")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let root = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    return try #require((root as? [String: Any])?["results"] as? [[String: Any]])
+  }
+
+  private func time(_ arguments: String) throws -> Double {
+    try #require(try results("--algorithm ring " + arguments).first?["time_us"] as? Double)
+  }
+
+  @Test(arguments: [
+    ("--failed-nic 0.4", 64, "no NIC 4 of node 0", "name what the job has"),
+    ("--failed-nic 4", 64, "--failed-nic '4' is malformed", "like --failed-nic 0.1"),
+    ("--slow-nic 0.1", 64, "--slow-nic '0.1' is malformed", "0.1:2"),
+    ("--slow-gpu 3:0.5", 64, "--slow-gpu '3:0.5' is malformed", "factor 1 or more"),
+    ("--slow-gpu 99:2", 64, "no rank 99", "name what"),
+    ("--launch-jitter 2", 64, "--launch-jitter: '2' has no unit", "2 us"),
+    ("--network-jitter 2s", 64, "out of range", "up to 1 s"),
+    ("--hostfile nowhere.txt", 66, "cannot read nowhere.txt", "a node per line"),
+    ("--hostfile x --placement random", 64, "both place", "leave one"),
+    ("--set network.kind=ring", 64, "'ring' is not known", "torus"),
+    ("--set network.kind=torus --set network.dimensions=8y8", 64, "dimensions", "8x8x4"),
+    ("--set network.kind=torus --set network.dimensions=64x64", 64, "64 links", "14"),
+    ("--set network.kind=torus --set network.dimensions=3", 64, "has 1 to 3 nodes", "range"),
+    ("--set network.routing=valiant --set network.global_links=0", 64, "global_links", "1"),
+    ("--set network.background.local=1", 64, "background.local", "0.99"),
+  ])
+  func `a wrong flag is blamed with its fix`(
+    arguments: String, status: Int32, problem: String, fix: String
+  ) throws {
+    let outcome = try weft("simulate all-reduce --topology perlmutter --nodes 4 " + arguments)
+    #expect(outcome.status == status, "\(outcome.errors)")
+    let lines = outcome.errors.split(separator: "\n")
+    #expect(lines.first?.contains(problem) == true && lines.last?.contains(fix) == true, "\(lines)")
+  }
+
+  @Test(arguments: ["switch", "fat-tree", "rail", "dragonfly", "torus"])
+  func `any topology takes any shape`(shape: String) throws {
+    for topology in ["flat", "perlmutter", "dgx-h100"] {
+      let time = try time("--topology \(topology) --nodes 4 --set network.kind=\(shape)")
+      #expect(time > 0)
+    }
+  }
+
+  @Test func `a hostfile places nodes by the numbers in their names`() throws {
+    let folder = try TemporaryFolder()
+    let near = try folder.write("nid000000\nnid000001 slots=4 # here\n\n2\n3\n", to: "near")
+    let far = try folder.write("0\n200\n400\n600\n", to: "far")
+    let block = try time("--topology perlmutter --nodes 4")
+    #expect(try time("--topology perlmutter --nodes 4 --hostfile \(near)") == block)
+    #expect(try time("--topology perlmutter --nodes 4 --hostfile \(far)") > block)
+    let bad = try folder.write("0\nlogin\n", to: "bad")
+    let outcome = try weft(
+      "simulate all-reduce --topology perlmutter --nodes 2 --hostfile \(bad)")
+    #expect(outcome.status == 65 && outcome.errors.contains("bad:2: 'login'"))
+  }
+
+  @Test func `trials give a median between percentiles, and repeat`() throws {
+    let flags =
+      "--topology flat --nodes 8 --algorithm ring --network-jitter 2us --trials 20 --seed 3"
+    let first = try results(flags)
+    let row = try #require(first.first)
+    let low = try #require(row["low_us"] as? Double)
+    let median = try #require(row["time_us"] as? Double)
+    let high = try #require(row["high_us"] as? Double)
+    #expect(low < median && median < high && row["trials"] as? Int == 20)
+    #expect(try results(flags).first?["time_us"] as? Double == median)
+    let sound = try weft("simulate all-reduce --topology flat --nodes 8 --size 1M --trials 3")
+    #expect(sound.errors.contains("nothing here is random"))
+  }
+
+  @Test func `the three models stand side by side`() throws {
+    let rows = try results(
+      "--topology flat --nodes 16 --algorithm ring --network event,flow,analytic")
+    #expect(rows.map { $0["network"] as? String } == ["event", "flow", "analytic"])
+    let times = rows.compactMap { $0["time_us"] as? Double }
+    #expect(times.count == 3 && times.allSatisfy { abs($0 - times[0]) < 0.001 })
+    let none = try weft(
+      "simulate all-reduce --topology flat --nodes 4 --algorithm hierarchical --network analytic")
+    #expect(none.status == 64 && none.errors.contains("no closed form"))
+  }
+
+  @Test func `an explanation says why every node was simulated`() throws {
+    let outcome = try weft(
+      "simulate all-reduce --topology flat --nodes 4 --size 1M --algorithm ring --slow-nic 0.0:2 "
+        + "--explain")
+    #expect(outcome.output.contains("every node was simulated: some of the machine is broken"))
+  }
+}
