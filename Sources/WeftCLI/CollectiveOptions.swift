@@ -80,7 +80,7 @@ struct SizeOptions: ParsableArguments {
     return type
   }
 
-  private static func bytes(_ text: String, flag: String, _ gpu: GPU) throws(Failure) -> Int {
+  static func bytes(_ text: String, flag: String, _ gpu: GPU) throws(Failure) -> Int {
     let size: ByteCount
     do {
       size = try Quantity.messageSize(text)

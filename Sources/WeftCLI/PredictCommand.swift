@@ -56,25 +56,38 @@ struct PredictCommand: ParsableCommand {
     }
     let modelFile = try data.model(model)
     for note in modelFile.notes { Console.warn(note, global) }
-    let request = PredictionRequest(
-      model: modelFile.model, topology: file.topology,
-      profile: try profile.load(for: file.topology, global),
-      gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
-      libraries: try libraries(),
-      workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
-      weights: try weights(), engine: try chosenEngine())
+    let request = try request(
+      modelFile, file.topology, try profile.load(for: file.topology, global))
     var timer = CachingTimer(
       SimulatedTimer(topology: request.topology, profile: request.profile))
     try Output.checkFolder(of: global.output)
     let predictions = try global.timed("prediction") {
       try request.predictions(timer: &timer)
     }
-    if predictions.contains(where: { $0.timing?.latency.isTooLong == true }) {
-      throw Failure(
-        .usage, "a prediction would take weeks of simulated time",
-        fix: "check the units of rates and bandwidths, and the workload's size")
-    }
+    try Self.check(predictions)
     try global.emit(Self.report(predictions))
+  }
+
+  /// The question that the options ask of a model on a machine.
+  ///
+  /// - Throws: ``Failure`` and ``WorkloadError`` for a value that is not known or makes no sense.
+  func request(
+    _ model: ModelFile, _ topology: Topology, _ profile: Profile
+  ) throws -> PredictionRequest {
+    PredictionRequest(
+      model: model.model, topology: topology, profile: profile,
+      gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
+      libraries: try libraries(),
+      workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
+      weights: try weights(), engine: try chosenEngine())
+  }
+
+  /// Refuses times that nobody waits for.
+  static func check(_ predictions: [Prediction]) throws(Failure) {
+    guard predictions.contains(where: { $0.timing?.latency.isTooLong == true }) else { return }
+    throw Failure(
+      .usage, "a prediction would take weeks of simulated time",
+      fix: "check the units of rates and bandwidths, and the workload's size")
   }
 }
 
@@ -148,7 +161,7 @@ extension PredictCommand {
     return Report(predictions.map(record), title: title, columns: columns)
   }
 
-  private static func record(_ prediction: Prediction) -> Record {
+  static func record(_ prediction: Prediction) -> Record {
     let timing = prediction.timing
     return Record([
       "model": .text(prediction.model),

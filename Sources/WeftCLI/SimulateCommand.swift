@@ -96,22 +96,14 @@ struct SimulateCommand: ParsableCommand {
     if collective == planner.tuner.collective {
       warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner)
     }
-    var jobs: [Job] = []
-    for name in names {
-      for bytes in sizes {
-        let call = CollectiveCall(
-          collective, bytes: bytes, type: type, inPlace: inPlace, launch: launch)
-        for network in networks ?? [Self.defaultNetwork(name.value)] {
-          jobs.append(
-            Job(
-              requested: name.text, name: name.value, call: call, network: network,
-              isolated: isolated || Self.isIdeal(name.value, pricing)))
-        }
+    let jobs = names.flatMap { name in
+      sizes.flatMap { bytes in
+        requests(name, collective, bytes, type, networks, pricing)
       }
     }
-    try checkSizes(of: jobs, pricing, planner)
+    try checkSizes(of: jobs, planner)
     let records = try global.timed("the simulation") {
-      try jobs.map { try record($0, pricing, planner) }
+      try jobs.map { try record($0, planner) }
     }
     try global.emit(
       Report(
@@ -128,57 +120,54 @@ struct SimulateCommand: ParsableCommand {
       + (isolated ? ", one isolated call" : "")
   }
 
-  /// One row to come.
-  private struct Job {
-    var requested: String
-    var name: AlgorithmName
-    var call: CollectiveCall
-    var network: Plan.Network
-    var isolated: Bool
+  /// The rows to come of one algorithm and size.
+  private func requests(
+    _ name: (text: String, value: AlgorithmName), _ collective: Collective, _ bytes: Int,
+    _ type: DataType, _ networks: [Plan.Network]?, _ pricing: Planner.Pricing
+  ) -> [CallRequest] {
+    let call = CollectiveCall(
+      collective, bytes: bytes, type: type, inPlace: inPlace, launch: launch)
+    return (networks ?? [Self.defaultNetwork(name.value)]).map { network in
+      CallRequest(
+        requested: name.text, name: name.value, call: call, network: network, pricing: pricing,
+        isIsolated: isolated || Self.isIdeal(name.value, pricing), isFolded: !noFold,
+        isTuned: tune)
+    }
   }
 
-  private func record(
-    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner
-  ) throws -> Record {
-    let fabric = planner.fabric
-    let name = job.name
-    var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
-    let candidates = tune && name == .nvrar ? NVRARPlanner.Parameters.grid : [.standard]
-    for parameters in candidates {
-      let plan = try Failure.planned {
-        () throws(PlanError) in
-        try planner.plan(name, for: job.call, pricing: pricing, parameters: parameters)
-      }
-      let result = try plan.simulate(
-        on: fabric, network: job.network, isolated: job.isolated, foldAllowed: !noFold)
-      if result.time < best?.result.time ?? SimDuration(picoseconds: .max) {
-        best = (plan, result, parameters)
-      }
+  /// The one call that the options ask for, of `bytes` whatever the sizes say.
+  ///
+  /// - Throws: ``Failure`` if a value is not known, or the options ask for several calls.
+  func request(bytes: Int) throws -> (request: CallRequest, version: NCCLVersion) {
+    let name = try Self.parseAlgorithm(algorithm)
+    try checkFile(name.value, name.text, [bytes])
+    let requests = requests(
+      name, try Collective(parsing: collective), bytes, try sizes.type(), try parseNetworks(),
+      try parsePricing())
+    guard let request = requests.first, requests.count == 1 else {
+      throw Failure(.usage, "--network \(network ?? "") names several", fix: "give one")
     }
-    guard let (plan, result, parameters) = best, !result.time.isTooLong else {
-      throw Failure(
-        .usage, "\(job.requested) of \(job.call.bytes) bytes would take weeks of simulated time",
-        fix: "check the units of bandwidths and sizes")
-    }
-    var record = Record(job.requested, plan, result, job.call, job.network, on: fabric)
-    if name == .nvrar {
-      record["nvrar"] = .object(
-        Record(["blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk)]))
-    }
+    return (request, try checkVersion())
+  }
+
+  private func record(_ job: CallRequest, _ planner: Planner) throws -> Record {
+    let outcome = try job.answer(planner)
+    var record = outcome.record
     if explain {
       record["explanation"] = .object(
-        try explanation(job, name, plan, result, planner))
+        try explanation(job, job.name, outcome.plan, outcome.result, planner))
     }
     return record
   }
 
   /// What each class of parameters is worth, and for NCCL its own table.
   private func explanation(
-    _ job: Job, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult, _ planner: Planner
+    _ job: CallRequest, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult,
+    _ planner: Planner
   ) throws -> Record {
     let sensitivity = try Sensitivity(
       of: plan, time: result.time, on: planner.fabric, network: job.network,
-      isolated: job.isolated)
+      isolated: job.isIsolated)
     var effects = Record()
     for (parameters, change) in sensitivity.changes {
       let what = parameters.rawValue + (parameters.isRate ? " +10%" : " -10%")
@@ -352,80 +341,15 @@ struct SimulateCommand: ParsableCommand {
   }
 
   /// Refuses what would run for hours or not fit into memory, and says what will take long.
-  private func checkSizes(
-    of jobs: [Job], _ pricing: Planner.Pricing, _ planner: Planner
-  ) throws {
-    let limit = 2_000_000_000
+  private func checkSizes(of jobs: [CallRequest], _ planner: Planner) throws {
     var operations = 0
     for job in jobs {
-      let plan = try Failure.planned {
-        () throws(PlanError) in try planner.plan(job.name, for: job.call, pricing: pricing)
-      }
-      guard job.network != .analytic else {
-        guard plan.canRun(.analytic, on: planner.fabric) else {
-          throw Failure(
-            .usage,
-            "\(job.requested) has no closed form for \(collective) on \(planner.fabric.ranks) ranks",
-            fix: "leave analytic out of --network")
-        }
-        continue
-      }
-      let size = plan.size(on: planner.fabric, foldAllowed: !noFold, limit: limit)
-      let runs = tune && job.name == .nvrar ? NVRARPlanner.Parameters.grid.count : 1
-      operations += size.operations * (job.isolated ? 1 : 2) * runs
-      let what = "\(job.requested) of \(job.call.bytes) bytes on \(planner.fabric.ranks) ranks"
-      guard size.lanes <= 8_000_000 else {
-        throw Failure(
-          .usage, "\(what) has \(size.lanes) lanes to simulate, more than 8000000",
-          fix: "use fewer nodes, or an algorithm whose nodes are all alike")
-      }
-      guard operations < limit else {
-        throw Failure(
-          .usage, "\(what) comes to more than \(limit) operations",
-          fix: "use fewer nodes or sizes, or sizes that all ranks share evenly, so that one node "
-            + "may stand for all")
-      }
+      operations += try job.operations(on: planner)
+      try job.check(operations: operations, ranks: planner.fabric.ranks)
     }
     // About a million operations are simulated in a second.
     if operations > 10_000_000 {
       Console.warn("this will take about \(operations / 1_000_000) s", global)
     }
-  }
-}
-
-extension Record {
-  /// The row of one simulated call, as the contract has it.
-  init(
-    _ requested: String, _ plan: Plan, _ result: SimulationResult, _ call: CollectiveCall,
-    _ network: Plan.Network, on fabric: Fabric
-  ) {
-    let seconds = result.time.seconds
-    let algorithmBandwidth = seconds > 0 ? Double(call.bytes) / seconds / 1e9 : nil
-    let breakdown = result.breakdown
-    self.init([
-      "collective": .text(call.collective.rawValue), "requested": .text(requested),
-      "algorithm": .text(plan.algorithm), "protocol": .text(plan.protocolName),
-      "channels": .integer(plan.channels), "network": .text(network.rawValue),
-      "launch": .text(call.launch.rawValue), "datatype": .text(call.type.rawValue),
-      "nodes": .integer(fabric.nodes), "ranks": .integer(fabric.ranks),
-      "size_bytes": .integer(call.bytes), "time_us": .number(result.time.microseconds),
-      "low_us": .null, "high_us": .null, "algbw_GBps": Value(algorithmBandwidth),
-      "busbw_GBps": Value(
-        algorithmBandwidth.map { $0 * call.collective.busFactor(ranks: fabric.ranks) }),
-      "messages": .integer(result.messages), "wire_bytes": .integer(result.wireBytes),
-      "events": .integer(result.events),
-      "breakdown_us": .object(
-        Record([
-          "launch": .number(breakdown.launch.microseconds),
-          "latency": .number(breakdown.latency.microseconds),
-          "serialization": .number(
-            (breakdown.scaleUpSerialization + breakdown.networkSerialization).microseconds),
-          "queueing": .number(
-            (breakdown.scaleUpQueueing + breakdown.networkQueueing).microseconds),
-          "reduction": .number(breakdown.reduction.microseconds),
-          "synchronization": .number(
-            (breakdown.synchronization + breakdown.posting).microseconds),
-        ])), "bottleneck": .text(result.bottleneck.rawValue),
-    ])
   }
 }

@@ -12,7 +12,8 @@ struct WeftCommand: ParsableCommand {
     version: version,
     subcommands: [
       SimulateCommand.self, VerifyCommand.self, PredictCommand.self, ValidateCommand.self,
-      TopologyCommand.self, ScheduleCommand.self,
+      TopologyCommand.self, ScheduleCommand.self, ExploreCommand.self,
+      ResultsCommand.self,
     ])
 
   /// Runs the command line and ends with the exit code of the contract.
