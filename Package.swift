@@ -33,7 +33,7 @@ let package = Package(
     .target(name: "WeftCalibration", dependencies: ["Weft", "CGSL"], swiftSettings: settings),
     .target(
       name: "WeftStudy",
-      dependencies: ["Weft", .product(name: "GRDB", package: "GRDB.swift")],
+      dependencies: ["Weft", "CGSL", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: settings),
     .executableTarget(
       name: "WeftCLI",
@@ -62,7 +62,8 @@ let package = Package(
       dependencies: ["WeftStudy", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: settings),
     .testTarget(
-      name: "WeftCLITests", dependencies: ["WeftCLI", "TestSupport"], swiftSettings: settings),
+      name: "WeftCLITests", dependencies: ["WeftCLI", "WeftFiles", "TestSupport"],
+      swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -73,7 +73,7 @@ struct SizeOptions: ParsableArguments {
   /// The type of the elements.
   func type() throws(Failure) -> DataType { try DataType(parsing: datatype) }
 
-  private static func bytes(_ text: String, flag: String, _ gpu: GPU) throws(Failure) -> Int {
+  static func bytes(_ text: String, flag: String, _ gpu: GPU) throws(Failure) -> Int {
     let size: ByteCount
     do {
       size = try Quantity.messageSize(text)

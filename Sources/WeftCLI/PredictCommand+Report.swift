@@ -32,7 +32,7 @@ extension Report {
       return "\($0.model) on \($0.topology): batch \(batches.joined(separator: ",")), "
         + "prompt \($0.workload.prompt), decode \($0.workload.decode), engine \($0.engine.name)"
     }
-    self.init(rows.map(Self.record), title: title, columns: columns)
+    self.init(rows.map(Record.init), title: title, columns: columns)
     guard hasFront else { return }
     let front = PredictionAnswers.paretoFront(of: rows)
     for index in records.indices { records[index]["pareto"] = .bool(front.contains(index)) }
@@ -48,10 +48,13 @@ extension Report {
           + names.joined(separator: "; "))
     }
   }
+}
 
-  private static func record(_ prediction: Prediction) -> Record {
+extension Record {
+  /// The row of a prediction, as the contract has it.
+  init(_ prediction: Prediction) {
     let timing = prediction.timing
-    return Record([
+    self.init([
       "model": .text(prediction.model),
       "topology": .text(prediction.topology),
       "gpus": .integer(prediction.gpus),
@@ -82,8 +85,8 @@ extension Report {
         ])),
       "breakdown_ms": .object(
         Record([
-          "prefill": .object(breakdown(timing?.prefill)),
-          "decode": .object(breakdown(timing?.decode)),
+          "prefill": .object(Self.breakdown(timing?.prefill)),
+          "decode": .object(Self.breakdown(timing?.decode)),
         ])),
       "bottleneck": Value(timing?.bottleneck.rawValue),
       "tpot_low_ms": Value(timing?.tpotInterval?.lowerBound.milliseconds),

@@ -86,14 +86,10 @@ struct PredictCommand: ParsableCommand {
     let modelFile = try data.model(try required(model, "--model"))
     for note in modelFile.notes { Console.warn(note, global) }
     let engineFile = try data.engine(engine)
-    var request = PredictionRequest(
-      model: modelFile.model, topology: file.topology,
-      profile: try loadedProfile(file.topology, engineFile),
-      gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
-      libraries: try libraries(),
-      workload: try InferenceWorkload(batch: 1, prompt: prompt, decode: decode),
-      weights: try type("--dtype", dtype), keyValues: try type("--kv-dtype", kvDtype),
-      engine: engineFile.engine)
+    let own = try profile.profile.map { try ProfileFile(path: $0).profile }
+    var request = try request(
+      modelFile, file.topology,
+      try profile.load(for: file.topology, global).adding(engineFile, beneath: own), engineFile)
     let batches = try self.batches()
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
@@ -118,12 +114,32 @@ struct PredictCommand: ParsableCommand {
     of request: PredictionRequest, batches: [Int], timer: inout CachingTimer<SimulatedTimer>
   ) throws -> [Prediction] {
     let rows = try request.predictions(batches: batches, timer: &timer)
-    if rows.contains(where: { $0.timing?.latency.isTooLong == true }) {
-      throw Failure(
-        .usage, "a prediction would take weeks of simulated time",
-        fix: "check the units of rates and bandwidths, and the workload's size")
-    }
+    try Self.check(rows)
     return rows
+  }
+
+  /// The question that the options ask of a model on a machine, for the first of their batches.
+  ///
+  /// - Throws: ``Failure`` and ``WorkloadError`` for a value that is not known or makes no sense.
+  func request(
+    _ model: ModelFile, _ topology: Topology, _ profile: Profile, _ engine: EngineFile
+  ) throws -> PredictionRequest {
+    PredictionRequest(
+      model: model.model, topology: topology, profile: profile,
+      gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
+      libraries: try libraries(),
+      workload: try InferenceWorkload(
+        batch: try batches().first ?? 1, prompt: prompt, decode: decode),
+      weights: try type("--dtype", dtype), keyValues: try type("--kv-dtype", kvDtype),
+      engine: engine.engine)
+  }
+
+  /// Refuses times that nobody waits for.
+  static func check(_ predictions: [Prediction]) throws(Failure) {
+    guard predictions.contains(where: { $0.timing?.latency.isTooLong == true }) else { return }
+    throw Failure(
+      .usage, "a prediction would take weeks of simulated time",
+      fix: "check the units of rates and bandwidths, and the workload's size")
   }
 }
 
@@ -138,6 +154,17 @@ extension PredictionRequest {
         batch: batch, prompt: workload.prompt, decode: workload.decode)
       return try asked.predictions(timer: &timer)
     }
+  }
+}
+
+extension Profile {
+  /// The engine's parameters over these, and the user's own over both.
+  func adding(_ engine: EngineFile, beneath own: Profile?) -> Profile {
+    var loaded = self
+    for key in Profile.Key.allCases where own?[key] == nil {
+      if let parameter = engine.profile[key] { loaded[key] = parameter }
+    }
+    return loaded
   }
 }
 
@@ -198,16 +225,6 @@ extension PredictCommand {
 
   private static func unknown(_ flag: String, _ name: String, among names: [String]) -> Failure {
     Failure(.usage, "\(flag): '\(name)' is not known", fix: Failure.suggestion(name, names))
-  }
-
-  /// The nominal profile with the engine's parameters, and the user's over both.
-  private func loadedProfile(_ topology: Topology, _ engine: EngineFile) throws -> Profile {
-    var loaded = try profile.load(for: topology, global)
-    let own = try profile.profile.map { try ProfileFile(path: $0).profile }
-    for key in Profile.Key.allCases where own?[key] == nil {
-      if let parameter = engine.profile[key] { loaded[key] = parameter }
-    }
-    return loaded
   }
 
   /// What the kernels' parameters were taken over from, each once.

@@ -132,42 +132,13 @@ extension SimulateCommand {
   }
 
   /// Refuses what would run for hours or not fit into memory, and says what will take long.
-  func checkSizes(
-    of jobs: [Job], _ pricing: Planner.Pricing, _ planner: Planner
-  ) throws {
-    let limit = 2_000_000_000
+  func checkSizes(of jobs: [CallRequest], _ planner: Planner) throws {
     var operations = 0
     var obstacle: String?
     for job in jobs {
-      let fabric = Self.ordered(planner.fabric, for: job.name)
-      let plan = try Failure.planned {
-        () throws(PlanError) in try planner.plan(job.name, for: job.call, pricing: pricing)
-      }
-      guard job.network != .analytic else {
-        guard plan.canRun(.analytic, on: planner.fabric) else {
-          throw Failure(
-            .usage,
-            "\(job.requested) has no closed form for \(collective) on \(planner.fabric.ranks) ranks",
-            fix: "leave analytic out of --network")
-        }
-        continue
-      }
-      let size = plan.size(on: fabric, foldAllowed: !noFold, limit: limit)
-      if !noFold { obstacle = obstacle ?? plan.foldObstacle(on: fabric) }
-      let runs = tune && job.name == .nvrar ? NVRARPlanner.Parameters.grid.count : 1
-      operations += size.operations * (job.isolated ? 1 : 2) * runs * trials
-      let what = "\(job.requested) of \(job.call.bytes) bytes on \(planner.fabric.ranks) ranks"
-      guard size.lanes <= 8_000_000 else {
-        throw Failure(
-          .usage, "\(what) has \(size.lanes) lanes to simulate, more than 8000000",
-          fix: "use fewer nodes, or an algorithm whose nodes are all alike")
-      }
-      guard operations < limit else {
-        throw Failure(
-          .usage, "\(what) comes to more than \(limit) operations",
-          fix: "use fewer nodes or sizes, or sizes that all ranks share evenly, so that one node "
-            + "may stand for all")
-      }
+      operations += try job.operations(on: planner) * trials
+      try job.check(operations: operations, ranks: planner.fabric.ranks)
+      obstacle = try obstacle ?? job.foldObstacle(on: planner)
     }
     // About a million operations are simulated in a second.
     if operations > 10_000_000 {

@@ -25,19 +25,20 @@ extension SimulateCommand {
 
   /// What each class of parameters is worth, and for NCCL its own table.
   func explanation(
-    _ job: Job, _ name: AlgorithmName, _ plan: Plan, _ result: SimulationResult,
-    _ planner: Planner, on fabric: Fabric
+    _ job: CallRequest, _ outcome: CallRequest.Outcome, _ planner: Planner
   ) throws -> Record {
+    let plan = outcome.plan
+    let fabric = job.ordered(planner.fabric)
     let sensitivity = try Sensitivity(
-      of: plan, time: result.time, on: fabric, network: job.network,
-      isolated: job.isolated)
+      of: plan, time: outcome.result.time, on: fabric, network: job.network,
+      isolated: job.isIsolated)
     var effects = Record()
     for (parameters, change) in sensitivity.changes {
       let what = parameters.rawValue + (parameters.isRate ? " +10%" : " -10%")
       effects[what] = .number((change * 1000).rounded() / 10)
     }
     var explanation = Record(["change_pct": .object(effects)])
-    if case .nccl = name {
+    if case .nccl = job.name {
       var table = Record()
       let tuner = planner.tuner(job.call.collective)
       for candidate in tuner.candidates {
@@ -58,7 +59,8 @@ extension SimulateCommand {
 
   /// Simulates what NCCL could have run, and says how its choice stands among it.
   func rank(
-    _ job: Job, _ plan: Plan, _ tuner: NCCLTuner, _ planner: Planner, _ explanation: inout Record
+    _ job: CallRequest, _ plan: Plan, _ tuner: NCCLTuner, _ planner: Planner,
+    _ explanation: inout Record
   ) throws {
     var times: [(label: String, time: Double)] = []
     for candidate in tuner.runnable(job.call.type) {
@@ -68,7 +70,7 @@ extension SimulateCommand {
       }
       guard other.canRun(job.network, on: planner.fabric) else { continue }
       let result = try other.simulate(
-        on: planner.fabric, network: job.network, isolated: job.isolated, foldAllowed: !noFold)
+        on: planner.fabric, network: job.network, isolated: job.isIsolated, foldAllowed: !noFold)
       times.append(
         (
           "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)",
@@ -116,42 +118,5 @@ extension SimulateCommand {
       published += "; every node was simulated: \(reason)"
     }
     return "\(bytes) \(requested): \(list("change_pct", " %") ?? "")\(table)\(published)"
-  }
-}
-
-extension Record {
-  /// The row of one simulated call, as the contract has it.
-  init(
-    _ requested: String, _ plan: Plan, _ result: SimulationResult, _ call: CollectiveCall,
-    _ network: Plan.Network, on fabric: Fabric
-  ) {
-    let seconds = result.time.seconds
-    let algorithmBandwidth = seconds > 0 ? Double(call.bytes) / seconds / 1e9 : nil
-    let breakdown = result.breakdown
-    self.init([
-      "collective": .text(call.collective.rawValue), "requested": .text(requested),
-      "algorithm": .text(plan.algorithm), "protocol": .text(plan.protocolName),
-      "channels": .integer(plan.channels), "network": .text(network.rawValue),
-      "launch": .text(call.launch.rawValue), "datatype": .text(call.type.rawValue),
-      "nodes": .integer(fabric.nodes), "ranks": .integer(fabric.ranks),
-      "size_bytes": .integer(call.bytes), "time_us": .number(result.time.microseconds),
-      "low_us": .null, "high_us": .null, "algbw_GBps": Value(algorithmBandwidth),
-      "busbw_GBps": Value(
-        algorithmBandwidth.map { $0 * call.collective.busFactor(ranks: fabric.ranks) }),
-      "messages": .integer(result.messages), "wire_bytes": .integer(result.wireBytes),
-      "events": .integer(result.events),
-      "breakdown_us": .object(
-        Record([
-          "launch": .number(breakdown.launch.microseconds),
-          "latency": .number(breakdown.latency.microseconds),
-          "serialization": .number(
-            (breakdown.scaleUpSerialization + breakdown.networkSerialization).microseconds),
-          "queueing": .number(
-            (breakdown.scaleUpQueueing + breakdown.networkQueueing).microseconds),
-          "reduction": .number(breakdown.reduction.microseconds),
-          "synchronization": .number(
-            (breakdown.synchronization + breakdown.posting).microseconds),
-        ])), "bottleneck": .text(result.bottleneck.rawValue),
-    ])
   }
 }

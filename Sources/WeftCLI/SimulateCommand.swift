@@ -94,28 +94,20 @@ struct SimulateCommand: ParsableCommand {
     let profile = try self.profile.load(for: fabric.topology, global)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
-    var jobs: [Job] = []
-    for name in names {
-      for bytes in sizes {
-        let call = CollectiveCall(
-          collective, bytes: bytes, type: type, inPlace: inPlace, launch: launch)
-        for network in networks ?? [Self.defaultNetwork(name.value)] {
-          jobs.append(
-            Job(
-              requested: name.text, name: name.value, call: call, network: network,
-              isolated: isolated || Self.isIdeal(name.value, pricing)))
-        }
+    let jobs = names.flatMap { name in
+      sizes.flatMap { bytes in
+        requests(name, collective, bytes, type, networks, pricing)
       }
     }
-    try checkSizes(of: jobs, pricing, planner)
+    try checkSizes(of: jobs, planner)
     let progress = Progress(global)
     let records = try global.timed("the simulation") {
       let records = try jobs.enumerated().map { index, job in
-        try record(job, pricing, planner) {
+        try record(job, planner) {
           progress.update("simulated", index * trials + $0, of: jobs.count * trials)
         }
       }
-      let samples = jobs.map { sample($0, pricing, planner, version) }
+      let samples = jobs.map { sample($0, planner, version) }
       return try Interval.added(to: records, samples, profile, fabric.topology)
     }
     progress.finish()
@@ -136,53 +128,43 @@ struct SimulateCommand: ParsableCommand {
       + (isolated ? ", one isolated call" : "")
   }
 
-  /// One row to come.
-  struct Job {
-    var requested: String
-    var name: AlgorithmName
-    var call: CollectiveCall
-    var network: Plan.Network
-    var isolated: Bool
+  /// The rows to come of one algorithm and size.
+  private func requests(
+    _ name: (text: String, value: AlgorithmName), _ collective: Collective, _ bytes: Int,
+    _ type: DataType, _ networks: [Plan.Network]?, _ pricing: Planner.Pricing
+  ) -> [CallRequest] {
+    let call = CollectiveCall(
+      collective, bytes: bytes, type: type, inPlace: inPlace, launch: launch)
+    return (networks ?? [Self.defaultNetwork(name.value)]).map { network in
+      CallRequest(
+        requested: name.text, name: name.value, call: call, network: network, pricing: pricing,
+        isIsolated: isolated || Self.isIdeal(name.value, pricing), isFolded: !noFold,
+        isTuned: tune)
+    }
+  }
+
+  /// The one call that the options ask for, of `bytes` whatever the sizes say.
+  ///
+  /// - Throws: ``Failure`` if a value is not known, or the options ask for several calls.
+  func request(bytes: Int) throws -> (request: CallRequest, version: NCCLVersion) {
+    let name = try Self.parseAlgorithm(algorithm)
+    try checkFile(name.value, name.text, [bytes])
+    let requests = requests(
+      name, try Collective(parsing: collective), bytes, try sizes.type(), try parseNetworks(),
+      try parsePricing())
+    guard let request = requests.first, requests.count == 1 else {
+      throw Failure(.usage, "--network \(network ?? "") names several", fix: "give one")
+    }
+    return (request, try checkVersion())
   }
 
   private func record(
-    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner, progress: (Int) -> Void
+    _ job: CallRequest, _ planner: Planner, progress: (Int) -> Void
   ) throws -> Record {
-    let fabric = Self.ordered(planner.fabric, for: job.name)
-    let name = job.name
-    var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
-    let candidates = tune && name == .nvrar ? NVRARPlanner.Parameters.grid : [.standard]
-    for parameters in candidates {
-      let plan = try Failure.planned {
-        () throws(PlanError) in
-        try planner.plan(name, for: job.call, pricing: pricing, parameters: parameters)
-      }
-      let result = try plan.simulate(
-        on: fabric, network: job.network, isolated: job.isolated, foldAllowed: !noFold)
-      if result.time < best?.result.time ?? SimDuration(picoseconds: .max) {
-        best = (plan, result, parameters)
-      }
-    }
-    guard let (plan, result, parameters) = best, !result.time.isTooLong else {
-      throw Failure(
-        .usage, "\(job.requested) of \(job.call.bytes) bytes would take weeks of simulated time",
-        fix: "check the units of bandwidths and sizes")
-    }
-    let runs = try repeated(plan, result, job, on: fabric, progress: progress)
-    let median = runs[(runs.count - 1) / 2]
-    var record = Record(job.requested, plan, median, job.call, job.network, on: fabric)
-    if trials > 1 {
-      record["trials"] = .integer(trials)
-      record["low_us"] = .number(Self.percentile(5, of: runs))
-      record["high_us"] = .number(Self.percentile(95, of: runs))
-    }
-    if name == .nvrar {
-      record["nvrar"] = .object(
-        Record(["blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk)]))
-    }
+    let outcome = try job.answer(planner, trials: trials, progress: progress)
+    var record = outcome.record
     if explain {
-      record["explanation"] = .object(
-        try explanation(job, name, plan, median, planner, on: fabric))
+      record["explanation"] = .object(try explanation(job, outcome, planner))
     }
     return record
   }
@@ -190,50 +172,16 @@ struct SimulateCommand: ParsableCommand {
   /// The call as a calibration knows it; nil for what none was fitted to, and where trials give
   /// the interval.
   private func sample(
-    _ job: Job, _ pricing: Planner.Pricing, _ planner: Planner, _ version: NCCLVersion
+    _ job: CallRequest, _ planner: Planner, _ version: NCCLVersion
   ) -> CollectiveSample? {
     switch job.name {
     case .nccl, .nvrar:
-      guard pricing == .library && !job.isolated && !tune && trials == 1 else { return nil }
+      guard job.pricing == .library && !job.isIsolated && !tune && trials == 1 else { return nil }
       let fabric = planner.fabric
       return CollectiveSample(
         algorithm: job.name, version: version,
         layout: Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode), call: job.call)
     case .plain, .imported: return nil
     }
-  }
-
-  /// A library knows which ranks share a node; only plain schedules take ranks as they come.
-  static func ordered(_ fabric: Fabric, for name: AlgorithmName) -> Fabric {
-    switch name {
-    case .nccl, .nvrar: fabric.withRanksInBlocks
-    case .plain, .imported: fabric
-    }
-  }
-
-  /// All trials' results in order of time; the first is that of the seed itself.
-  private func repeated(
-    _ plan: Plan, _ first: SimulationResult, _ job: Job, on fabric: Fabric,
-    progress: (Int) -> Void
-  ) throws -> [SimulationResult] {
-    var runs = [first]
-    for trial in 1..<max(1, trials) where fabric.isRandom && job.network != .analytic {
-      progress(trial)
-      runs.append(
-        try plan.simulate(
-          on: try fabric.redrawn(trial: trial), network: job.network, isolated: job.isolated,
-          foldAllowed: !noFold))
-    }
-    return runs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
-      .map(\.element)
-  }
-
-  /// A percentile of times in microseconds, between neighbours in proportion.
-  private static func percentile(_ percent: Double, of runs: [SimulationResult]) -> Double {
-    let place = Double(runs.count - 1) * percent / 100
-    let below = Int(place)
-    let above = min(below + 1, runs.count - 1)
-    let low = runs[below].time.microseconds
-    return low + (runs[above].time.microseconds - low) * (place - Double(below))
   }
 }

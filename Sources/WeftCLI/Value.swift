@@ -16,6 +16,15 @@ enum Value: Hashable, Sendable {
 
   /// A text, or null where there is none.
   init(_ text: String?) { self = text.map { .text($0) } ?? .null }
+
+  /// The value as a plain number; nil for anything else.
+  var number: Double? {
+    switch self {
+    case .number(let number): number
+    case .integer(let integer): Double(integer)
+    case .null, .bool, .text, .object, .list: nil
+    }
+  }
 }
 
 /// One result: named values in order.
@@ -48,6 +57,19 @@ struct Record: Hashable, Sendable {
       case (nil, nil): break
       }
     }
+  }
+
+  /// Adds a value whose name is known to be new, without looking for it.
+  mutating func append(_ name: String, _ value: Value) {
+    fields.append(Field(name: name, value: value))
+  }
+
+  /// The value of a name, which may be a dotted path into nested records; nil if there is none.
+  func value(at path: String) -> Value? {
+    if let value = self[path] { return value }
+    guard let dot = path.firstIndex(of: "."), case .object(let inner) = self[String(path[..<dot])]
+    else { return nil }
+    return inner.value(at: String(path[path.index(after: dot)...]))
   }
 
   /// The values with those of nested records named by dotted paths.

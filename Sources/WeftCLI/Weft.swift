@@ -13,6 +13,7 @@ struct WeftCommand: ParsableCommand {
     subcommands: [
       SimulateCommand.self, VerifyCommand.self, PredictCommand.self, CalibrateCommand.self,
       ValidateCommand.self, TopologyCommand.self, ScheduleCommand.self, RunCommand.self,
+      ExploreCommand.self, ResultsCommand.self,
     ])
 
   /// Runs the command line and ends with the exit code of the contract.

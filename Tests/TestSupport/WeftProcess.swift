@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// A finished run of the `weft` command.
 public struct WeftProcess {
@@ -15,12 +15,7 @@ public struct WeftProcess {
   public init(
     _ arguments: [String], environment: [String: String] = [:], folder: String? = nil
   ) throws {
-    let process = Process()
-    let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.executableURL = tests.deletingLastPathComponent().appendingPathComponent("weft")
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    let process = Self.process(arguments, environment: environment, folder: folder)
     let output = Pipe()
     let errors = try TemporaryFolder()
     let errorFile = try errors.write("", to: "errors")
@@ -32,5 +27,18 @@ public struct WeftProcess {
     status = process.terminationStatus
     self.output = String(decoding: data, as: UTF8.self)
     self.errors = try String(contentsOfFile: errorFile, encoding: .utf8)
+  }
+
+  /// The `weft` built beside the tests, ready to be started.
+  public static func process(
+    _ arguments: [String], environment: [String: String] = [:], folder: String? = nil
+  ) -> Process {
+    let process = Process()
+    let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.executableURL = tests.deletingLastPathComponent().appendingPathComponent("weft")
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    return process
   }
 }

@@ -11,56 +11,105 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func addRun(to store: ResultStore, seed: UInt64? = nil) throws -> ResultStore.Run {
-    try store.addRun(
-      weftVersion: "0.1.0", commandLine: ["weft", "explore", "a \"study\".yaml"], seed: seed,
-      created: Date(timeIntervalSince1970: 1_700_000_000.125))
+  private static func description(
+    _ study: String = "a study", text: String = "name: a \"study\"\n", seed: UInt64 = .max
+  ) -> ResultStore.Run.Description {
+    ResultStore.Run.Description(
+      study: study, studyText: text, axes: ["nodes", "network.latency"], weftVersion: "0.1.0",
+      commandLine: ["weft", "explore", "a \"study\".yaml"], seed: seed, host: "here", process: 12,
+      created: Date(timeIntervalSince1970: 1_700_000_000.125),
+      documents: [
+        ResultStore.Document(kind: "topology", name: "flat", text: "network.latency = 2 us\n"),
+        ResultStore.Document(kind: "profile", name: "a100", text: "nccl.base = 1e-06\n"),
+      ])
   }
 
   private static func points(_ numbers: Range<Int>) -> [ResultStore.Point] {
-    numbers.map { ResultStore.Point(key: "key \($0)", result: #"{"time_us": \#($0).50}"#) }
+    numbers.map { number in
+      ResultStore.Point(
+        number: number, values: ["\(number)", "2 us"], key: ResultKey(of: "key \(number)"),
+        result: #"{"time_us":\#(number).50}"#)
+    }
   }
 
-  @Test func `what goes in comes out, in order, also after reopening`() throws {
+  private func points(_ store: ResultStore, _ run: ResultStore.Run) throws -> [ResultStore.Point] {
+    var points: [ResultStore.Point] = []
+    try store.forEachPoint(of: run) { points.append($0) }
+    return points
+  }
+
+  @Test func `what goes in comes out in the order of numbers, also after reopening`() throws {
     let store = try ResultStore(path: path)
-    let first = try addRun(to: store, seed: .max)
-    let second = try addRun(to: store)
-    // Against the order of the keys, and in two batches.
+    let (first, isNew) = try store.begin(Self.description())
+    let second = try store.begin(Self.description("another", text: "else")).run
+    #expect(isNew && first.id != second.id)
     #expect(try store.insert(Self.points(5..<12), into: first) == 7)
     #expect(try store.insert(Self.points(0..<5), into: first) == 5)
-    let points = Self.points(5..<12) + Self.points(0..<5)
     for store in [store, try ResultStore(path: path)] {
       #expect(try store.runs() == [first, second])
-      #expect(try store.points(of: first) == points)
-      #expect(try store.points(of: second) == [])
+      #expect(try points(store, first) == Self.points(0..<12))
+      #expect(try points(store, second) == [])
+      #expect(try store.numbers(of: first) == Array(0..<12))
     }
-    #expect(first.weftVersion == "0.1.0")
-    #expect(first.commandLine == ["weft", "explore", "a \"study\".yaml"])
-    #expect(first.seed == .max && second.seed == nil)
-    #expect(first.created == Date(timeIntervalSince1970: 1_700_000_000.125))
+    #expect(first.description == Self.description())
+    #expect(first.planned == nil && first.finished == nil)
   }
 
-  @Test func `a key is kept once per run`() throws {
+  @Test func `the same study goes on in its run, another is a new one`() throws {
     let store = try ResultStore(path: path)
-    let run = try addRun(to: store)
-    let other = try addRun(to: store)
-    let again = ResultStore.Point(key: "key 1", result: "[]")
-    #expect(try store.insert(Self.points(0..<3) + [again], into: run) == 3)
-    #expect(try store.insert(Self.points(1..<5), into: run) == 2)
-    #expect(try store.insert([again], into: other) == 1)
-    #expect(try store.points(of: run) == Self.points(0..<5))
-    #expect(try store.points(of: other) == [again])
+    let run = try store.begin(Self.description()).run
+    var again = Self.description()
+    again.process = 99
+    again.created = Date()
+    let (same, isNew) = try store.begin(again)
+    #expect(!isNew && same.id == run.id && same.description.process == 99)
+    #expect(same.description.created == run.description.created)
+    var changed = Self.description()
+    changed.documents[0].text = "network.latency = 1 us\n"
+    #expect(try store.begin(changed).isNew)
+    try store.update(run, planned: 12, finished: Date(timeIntervalSince1970: 1_800_000_000))
+    let stored = try #require(try store.runs().first)
+    #expect(stored.planned == 12)
+    #expect(stored.finished == Date(timeIntervalSince1970: 1_800_000_000))
   }
 
-  @Test func `a batch with a result that is not JSON leaves nothing`() throws {
+  @Test func `a result is kept once, whichever run asked first`() throws {
     let store = try ResultStore(path: path)
-    let run = try addRun(to: store)
-    let bad = ResultStore.Point(key: "bad", result: "{1}")
-    let error = try #require(throws: StoreError.self) {
-      try store.insert(Self.points(0..<3) + [bad], into: run)
-    }
+    let run = try store.begin(Self.description()).run
+    let other = try store.begin(Self.description("another", text: "else")).run
+    try store.insert(Self.points(0..<3), into: run)
+    #expect(try store.known(Self.points(1..<5).map(\.key)) == [true, true, false, false])
+    // From the store, and computed a second time with another text.
+    var known = Self.points(0..<2)
+    known[0].result = nil
+    known[1].result = "[]"
+    #expect(try store.insert(known, into: other) == 0)
+    #expect(try points(store, other) == Self.points(0..<2))
+    #expect(try store.insert(Self.points(0..<4), into: run) == 1)
+    #expect(try points(store, run) == Self.points(0..<4))
+  }
+
+  @Test func `a batch with a bad result leaves nothing`() throws {
+    let store = try ResultStore(path: path)
+    let run = try store.begin(Self.description()).run
+    var bad = Self.points(0..<3)
+    bad[2].result = "{1}"
+    let error = try #require(throws: StoreError.self) { try store.insert(bad, into: run) }
     #expect(error.code == .badResult)
-    #expect(try store.points(of: run) == [])
+    bad[2].result = nil
+    #expect(throws: StoreError.self) { try store.insert(bad, into: run) }
+    #expect(try points(store, run) == [])
+  }
+
+  @Test func `points with a reason are counted apart`() throws {
+    let store = try ResultStore(path: path)
+    let run = try store.begin(Self.description()).run
+    var some = Self.points(0..<3)
+    some[1].result = #"{"reason":"no such plan"}"#
+    some[2].result = #"{"time_us":1,"reason":null}"#
+    try store.insert(some, into: run)
+    let counts = try store.counts(of: run)
+    #expect(counts.points == 3 && counts.refused == 1)
   }
 
   @Test func `a store of a newer version is refused and left alone`() throws {
@@ -108,7 +157,7 @@ import Testing
       // Creating the file at once is the harder part.
       for _ in 0..<4 { group.addTask { try ResultStore(path: path) } }
       let stores = try await group.reduce(into: []) { $0.append($1) }
-      let run = try addRun(to: stores[0])
+      let run = try stores[0].begin(Self.description()).run
       try await withThrowingTaskGroup { group in
         for (index, store) in stores.enumerated() {
           group.addTask {
@@ -123,9 +172,7 @@ import Testing
       }
       return run
     }
-    let points = try ResultStore(path: path).points(of: run)
-    #expect(points.count == 200)
-    #expect(Set(points) == Set(Self.points(0..<200)))
+    #expect(try points(try ResultStore(path: path), run) == Self.points(0..<200))
   }
 
   @Test func `the file is in write-ahead mode`() throws {
@@ -135,5 +182,20 @@ import Testing
     }
     #expect(mode == "wal")
     #expect(store.path == path)
+  }
+
+  @Test func `keys are FNV-1a of 128 bits`() {
+    #expect("\(ResultKey())" == "6c62272e07bb014262b821756295c58d")
+    // By big integers of another language, with the byte 0xff that ends a text.
+    #expect("\(ResultKey(of: "ring"))" == "0e3e3200fa83d94f70817abdbffb5884")
+    var joined = ResultKey(of: "a")
+    joined.add("b")
+    #expect(joined != ResultKey(of: "ab"))
+  }
+
+  @Test func `JSON lists of texts are sound whatever the texts hold`() throws {
+    let texts = ["", "a\"b\\c", "line\nfeed\u{1}", "25 GB/s", "µ"]
+    let json = JSONText.list(texts)
+    #expect(try JSONDecoder().decode([String].self, from: Data(json.utf8)) == texts)
   }
 }

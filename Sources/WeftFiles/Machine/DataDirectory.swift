@@ -98,6 +98,15 @@ extension DataDirectory {
     ) { "topologies/models/\($0).json" }
   }
 
+  /// The path of a shipped study, or of a file given by its path.
+  ///
+  /// - Throws: ``InputError`` of kind `missing`, with the nearest names, if it is neither.
+  public func studyPath(_ nameOrPath: String) throws(InputError) -> String {
+    try locate(nameOrPath, among: names(in: "topologies/studies"), what: "study") {
+      "topologies/studies/\($0).yaml"
+    }
+  }
+
   /// The path of a shipped file by its name, or of the user's own.
   ///
   /// A text with a slash or an ending of YAML or JSON is a path; any other is a shipped name first

@@ -18,6 +18,8 @@ public struct TopologyFile: Sendable {
   public let topology: Topology
   /// Every value in the order of the file.
   public let entries: [Entry]
+  /// The description behind ``topology``, resolved, without sources.
+  private let description: YAMLNode
 
   /// Reads a topology and applies overrides, `gpu=NAME` among them.
   ///
@@ -44,6 +46,7 @@ public struct TopologyFile: Sendable {
     try SourceList.check(root, path: "")
     let sources = try SourceList.read(root, path: "")
     _ = root.remove("sources")
+    description = root
     let gpuFlag = overrides.last { $0.path == "gpu" }?.flag ?? ""
     entries =
       [Entry(path: "gpu", value: gpuName, source: gpuFlag)]
@@ -56,6 +59,16 @@ public struct TopologyFile: Sendable {
           }
         return Entry(path: leaf.path, value: leaf.text, source: source)
       }
+  }
+}
+
+extension TopologyFile {
+  /// The machine with further values changed, for the many variants of a study: nothing is read
+  /// again.
+  ///
+  /// - Throws: ``InputError`` as ``init(path:gpus:overrides:)`` does; `gpu` itself cannot be changed.
+  public func topology(overriding overrides: [Override]) throws(InputError) -> Topology {
+    try Self.topology(try description.applying(overrides), gpuName: topology.gpu.name)
   }
 }
 

@@ -24,6 +24,12 @@ public struct Override: Hashable, Sendable {
     value = String(argument[argument.index(after: equals)...])
   }
 
+  /// Creates an override.
+  public init(path: String, value: String) {
+    self.path = path
+    self.value = value
+  }
+
   /// The flag as the user gave it.
   public var flag: String { "--set \(path)=\(value)" }
 

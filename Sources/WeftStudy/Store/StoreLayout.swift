@@ -9,24 +9,51 @@ enum StoreLayout {
   /// Every change of the tables since the first version; entries are appended, never changed.
   static let migrator: DatabaseMigrator = {
     var migrator = DatabaseMigrator()
-    migrator.registerMigration("1 runs and points") { db in
+    migrator.registerMigration("1 runs, points and results") { db in
       try db.execute(
         sql: """
           PRAGMA application_id = \(applicationID);
           CREATE TABLE run (
             id INTEGER PRIMARY KEY,
+            study TEXT NOT NULL,
+            fingerprint TEXT NOT NULL UNIQUE,
+            studyText TEXT NOT NULL,
+            axes TEXT NOT NULL CHECK (json_valid(axes)),
             weftVersion TEXT NOT NULL,
             commandLine TEXT NOT NULL,
-            seed INTEGER,
-            created TEXT NOT NULL
+            seed INTEGER NOT NULL,
+            host TEXT NOT NULL,
+            process INTEGER NOT NULL,
+            created TEXT NOT NULL,
+            planned INTEGER,
+            finished TEXT
+          );
+          CREATE TABLE document (
+            id INTEGER PRIMARY KEY,
+            hash TEXT NOT NULL UNIQUE,
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            text TEXT NOT NULL
+          );
+          CREATE TABLE runDocument (
+            run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+            document INTEGER NOT NULL REFERENCES document (id),
+            PRIMARY KEY (run, document)
+          ) WITHOUT ROWID;
+          CREATE TABLE result (
+            id INTEGER PRIMARY KEY,
+            keyHigh INTEGER NOT NULL,
+            keyLow INTEGER NOT NULL,
+            value TEXT NOT NULL CHECK (json_valid(value)),
+            UNIQUE (keyHigh, keyLow)
           );
           CREATE TABLE point (
-            id INTEGER PRIMARY KEY,
             run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
-            key TEXT NOT NULL,
-            result TEXT NOT NULL CHECK (json_valid(result)),
-            UNIQUE (run, key)
-          );
+            number INTEGER NOT NULL,
+            "values" TEXT NOT NULL,
+            result INTEGER NOT NULL REFERENCES result (id),
+            PRIMARY KEY (run, number)
+          ) WITHOUT ROWID;
           """)
     }
     return migrator

@@ -1,0 +1,199 @@
+import Weft
+import WeftFiles
+
+/// One collective call to time, as `weft simulate` and the points of studies ask for it.
+struct CallRequest {
+  /// The algorithm as it was asked for.
+  var requested: String
+  var name: AlgorithmName
+  var call: CollectiveCall
+  var network: Plan.Network
+  var pricing: Planner.Pricing
+  /// One cold call from a common start.
+  var isIsolated: Bool
+  /// Whether one node may stand for all.
+  var isFolded: Bool
+  /// Whether NVRAR's blocks and chunk are searched.
+  var isTuned: Bool
+
+  /// What came of a call.
+  struct Outcome {
+    var record: Record
+    var plan: Plan
+    var result: SimulationResult
+  }
+
+  /// Operations of one request that are too many to simulate.
+  static let operationLimit = 2_000_000_000
+
+  private var candidates: [NVRARPlanner.Parameters] {
+    isTuned && name == .nvrar ? NVRARPlanner.Parameters.grid : [.standard]
+  }
+
+  private func plan(
+    _ planner: Planner, _ parameters: NVRARPlanner.Parameters = .standard
+  ) throws(Failure) -> Plan {
+    try Failure.planned { () throws(PlanError) in
+      try planner.plan(name, for: call, pricing: pricing, parameters: parameters)
+    }
+  }
+
+  /// The machine as the call sees it: a library knows which ranks share a node, and only plain
+  /// schedules take ranks as they come.
+  func ordered(_ fabric: Fabric) -> Fabric {
+    switch name {
+    case .nccl, .nvrar: fabric.withRanksInBlocks
+    case .plain, .imported: fabric
+    }
+  }
+
+  /// Times the call, and repeats it with other random draws where there are several trials.
+  ///
+  /// The record is of the median trial, with the 5th and 95th percentiles.
+  ///
+  /// - Throws: ``Failure`` if the call cannot be planned or its time makes no sense.
+  func answer(
+    _ planner: Planner, trials: Int = 1, progress: (Int) -> Void = { _ in }
+  ) throws -> Outcome {
+    let fabric = ordered(planner.fabric)
+    var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
+    for parameters in candidates {
+      let plan = try plan(planner, parameters)
+      let result = try plan.simulate(
+        on: fabric, network: network, isolated: isIsolated, foldAllowed: isFolded)
+      if result.time < best?.result.time ?? SimDuration(picoseconds: .max) {
+        best = (plan, result, parameters)
+      }
+    }
+    guard let (plan, result, parameters) = best, !result.time.isTooLong else {
+      throw Failure(
+        .usage, "\(requested) of \(call.bytes) bytes would take weeks of simulated time",
+        fix: "check the units of bandwidths and sizes")
+    }
+    let runs = try repeated(plan, result, on: fabric, trials, progress)
+    let median = runs[(runs.count - 1) / 2]
+    var record = Record(requested, plan, median, call, network, on: fabric)
+    if trials > 1 {
+      record["trials"] = .integer(trials)
+      record["low_us"] = .number(Self.percentile(5, of: runs))
+      record["high_us"] = .number(Self.percentile(95, of: runs))
+    }
+    if name == .nvrar {
+      record["nvrar"] = .object(
+        Record(["blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk)]))
+    }
+    return Outcome(record: record, plan: plan, result: median)
+  }
+
+  /// All trials' results in order of time; the first is that of the seed itself.
+  private func repeated(
+    _ plan: Plan, _ first: SimulationResult, on fabric: Fabric, _ trials: Int,
+    _ progress: (Int) -> Void
+  ) throws -> [SimulationResult] {
+    var runs = [first]
+    for trial in 1..<max(1, trials) where fabric.isRandom && network != .analytic {
+      progress(trial)
+      runs.append(
+        try plan.simulate(
+          on: try fabric.redrawn(trial: trial), network: network, isolated: isIsolated,
+          foldAllowed: isFolded))
+    }
+    return runs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+      .map(\.element)
+  }
+
+  /// A percentile of times in microseconds, between neighbours in proportion.
+  private static func percentile(_ percent: Double, of runs: [SimulationResult]) -> Double {
+    let place = Double(runs.count - 1) * percent / 100
+    let below = Int(place)
+    let above = min(below + 1, runs.count - 1)
+    let low = runs[below].time.microseconds
+    return low + (runs[above].time.microseconds - low) * (place - Double(below))
+  }
+
+  /// The operations that the call takes to simulate; none for a closed form.
+  ///
+  /// - Throws: ``Failure`` if the call cannot be planned, has no closed form where one is asked for,
+  ///   or does not fit into memory.
+  func operations(on planner: Planner) throws(Failure) -> Int {
+    let fabric = ordered(planner.fabric)
+    let plan = try plan(planner)
+    guard network != .analytic else {
+      guard plan.canRun(.analytic, on: fabric) else {
+        throw Failure(
+          .usage,
+          "\(requested) has no closed form for \(call.collective.rawValue) on \(fabric.ranks) ranks",
+          fix: "leave analytic out of --network")
+      }
+      return 0
+    }
+    let size = plan.size(on: fabric, foldAllowed: isFolded, limit: Self.operationLimit)
+    guard size.lanes <= 8_000_000 else {
+      throw Failure(
+        .usage, "\(what(fabric.ranks)) has \(size.lanes) lanes to simulate, more than 8000000",
+        fix: "use fewer nodes, or an algorithm whose nodes are all alike")
+    }
+    return size.operations * (isIsolated ? 1 : 2) * candidates.count
+  }
+
+  /// Why every node is simulated where one might stand for all; nil if one does.
+  ///
+  /// - Throws: ``Failure`` if the call cannot be planned.
+  func foldObstacle(on planner: Planner) throws(Failure) -> String? {
+    guard isFolded && network != .analytic else { return nil }
+    return try plan(planner).foldObstacle(on: ordered(planner.fabric))
+  }
+
+  /// Refuses what would run for hours.
+  ///
+  /// - Throws: ``Failure`` that names this call.
+  func check(operations: Int, ranks: Int) throws(Failure) {
+    guard operations < Self.operationLimit else {
+      throw Failure(
+        .usage, "\(what(ranks)) comes to more than \(Self.operationLimit) operations",
+        fix: "use fewer nodes or sizes, or sizes that all ranks share evenly, so that one node "
+          + "may stand for all")
+    }
+  }
+
+  private func what(_ ranks: Int) -> String {
+    "\(requested) of \(call.bytes) bytes on \(ranks) ranks"
+  }
+}
+
+extension Record {
+  /// The row of one simulated call, as the contract has it.
+  init(
+    _ requested: String, _ plan: Plan, _ result: SimulationResult, _ call: CollectiveCall,
+    _ network: Plan.Network, on fabric: Fabric
+  ) {
+    let seconds = result.time.seconds
+    let algorithmBandwidth = seconds > 0 ? Double(call.bytes) / seconds / 1e9 : nil
+    let breakdown = result.breakdown
+    self.init([
+      "collective": .text(call.collective.rawValue), "requested": .text(requested),
+      "algorithm": .text(plan.algorithm), "protocol": .text(plan.protocolName),
+      "channels": .integer(plan.channels), "network": .text(network.rawValue),
+      "launch": .text(call.launch.rawValue), "datatype": .text(call.type.rawValue),
+      "nodes": .integer(fabric.nodes), "ranks": .integer(fabric.ranks),
+      "size_bytes": .integer(call.bytes), "time_us": .number(result.time.microseconds),
+      "low_us": .null, "high_us": .null, "algbw_GBps": Value(algorithmBandwidth),
+      "busbw_GBps": Value(
+        algorithmBandwidth.map { $0 * call.collective.busFactor(ranks: fabric.ranks) }),
+      "messages": .integer(result.messages), "wire_bytes": .integer(result.wireBytes),
+      "events": .integer(result.events),
+      "breakdown_us": .object(
+        Record([
+          "launch": .number(breakdown.launch.microseconds),
+          "latency": .number(breakdown.latency.microseconds),
+          "serialization": .number(
+            (breakdown.scaleUpSerialization + breakdown.networkSerialization).microseconds),
+          "queueing": .number(
+            (breakdown.scaleUpQueueing + breakdown.networkQueueing).microseconds),
+          "reduction": .number(breakdown.reduction.microseconds),
+          "synchronization": .number(
+            (breakdown.synchronization + breakdown.posting).microseconds),
+        ])), "bottleneck": .text(result.bottleneck.rawValue),
+    ])
+  }
+}

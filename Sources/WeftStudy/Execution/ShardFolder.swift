@@ -1,0 +1,148 @@
+import Foundation
+
+/// The files by which a collector and the tasks of a job array speak: points in, results out.
+///
+///     points-0/3.points    what shard 3 has to answer, one point on a line
+///     points-0/3.results   what it has answered, appended as it comes; its task alone writes it
+///     points-0/3.done      that it is finished
+///     points-0/3.log       what its task printed
+///
+/// Lines are whole or ignored, so a task that is killed loses the line that it was writing, and the
+/// next task of the shard goes on behind the last whole one. Nothing here needs locks, so that the
+/// folder may lie on a network file system, which a store must not.
+public struct ShardFolder: Sendable {
+  /// One point on its way.
+  public struct Line: Hashable, Sendable, Codable {
+    /// The number of the point in its run.
+    public var number: Int
+    /// Its values, one per axis.
+    public var values: [String]
+    /// The key of its result as hexadecimal digits; nil as long as there is none.
+    public var key: String?
+    /// The result as JSON text; nil as long as there is none.
+    public var result: String?
+  }
+
+  /// The folder.
+  public let path: String
+
+  /// Names a folder, whether or not it is there.
+  public init(path: String) {
+    self.path = path
+  }
+
+  private func file(_ shard: Int, _ ending: String) -> URL {
+    URL(fileURLWithPath: path).appendingPathComponent("\(shard).\(ending)")
+  }
+
+  /// The shards that were laid out, in order.
+  public var shards: [Int] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return names.filter { $0.hasSuffix(".points") }
+      .compactMap { Int($0.dropLast(".points".count)) }.sorted()
+  }
+
+  /// Whether a shard is finished.
+  public func isDone(_ shard: Int) -> Bool {
+    FileManager.default.fileExists(atPath: file(shard, "done").path)
+  }
+
+  /// Lays out a shard.
+  ///
+  /// - Throws: An error of the file system.
+  public func write(_ points: [Line], to shard: Int) throws {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    var data = Data()
+    for point in points { data += try Self.encoded(point) }
+    try data.write(to: file(shard, "points"), options: .atomic)
+  }
+
+  /// What a shard has to answer.
+  ///
+  /// - Throws: An error of the file system, or if a line is not a point.
+  public func points(of shard: Int) throws -> [Line] {
+    try Self.lines(in: try Data(contentsOf: file(shard, "points"))).lines
+  }
+
+  /// What a shard has answered from a byte of its file on, and where the next answers begin.
+  ///
+  /// - Throws: An error of the file system, or if a whole line is no answer.
+  public func results(of shard: Int, from offset: Int) throws -> (lines: [Line], end: Int) {
+    guard let handle = try? FileHandle(forReadingFrom: file(shard, "results")) else {
+      return ([], offset)
+    }
+    defer { try? handle.close() }
+    try handle.seek(toOffset: UInt64(offset))
+    let (lines, length) = try Self.lines(in: try handle.readToEnd() ?? Data())
+    return (lines, offset + length)
+  }
+
+  /// The last lines that a shard's task printed, for a message; empty if it printed nothing.
+  public func lastWords(of shard: Int) -> String {
+    guard let data = try? Data(contentsOf: file(shard, "log")) else { return "" }
+    let text = String(decoding: data.suffix(2000), as: UTF8.self)
+    return text.split(separator: "\n").suffix(2).joined(separator: " / ")
+  }
+
+  private static func encoded(_ line: Line) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(line) + Data("\n".utf8)
+  }
+
+  /// The whole lines of some bytes, and how many bytes they are.
+  private static func lines(in data: Data) throws -> (lines: [Line], length: Int) {
+    guard let last = data.lastIndex(of: 0x0A) else { return ([], 0) }
+    let whole = data[data.startIndex...last]
+    let decoder = JSONDecoder()
+    let lines = try whole.split(separator: 0x0A).map { try decoder.decode(Line.self, from: $0) }
+    return (lines, whole.count)
+  }
+}
+
+// MARK: - Tasks
+
+extension ShardFolder {
+  /// Answers what a shard lacks, as the task of a job array does.
+  ///
+  /// - Returns: Whether the shard is finished; if not, it was to stop.
+  /// - Throws: What the evaluator throws, and errors of the file system; what is answered is kept.
+  public func answer(
+    _ shard: Int, _ evaluator: inout some PointEvaluator, shouldStop: () -> Bool
+  ) throws -> Bool {
+    let target = file(shard, "results")
+    let (known, end) = try results(of: shard, from: 0)
+    if !FileManager.default.fileExists(atPath: target.path) { try Data().write(to: target) }
+    let handle = try FileHandle(forUpdating: target)
+    defer { try? handle.close() }
+    // Behind the last whole line: what follows was cut off when a task was killed.
+    try handle.truncate(atOffset: UInt64(end))
+    try handle.seekToEnd()
+    let done = Set(known.map(\.number))
+    var waiting = Data()
+    var written = ContinuousClock.now
+    for var point in try points(of: shard) where !done.contains(point.number) {
+      if shouldStop() {
+        try handle.write(contentsOf: waiting)
+        return false
+      }
+      do {
+        point.key = try evaluator.key(point.values).description
+        point.result = try evaluator.result(point.values)
+      } catch {
+        try handle.write(contentsOf: waiting)
+        throw error
+      }
+      waiting += try Self.encoded(point)
+      if ContinuousClock.now - written > .milliseconds(50) {
+        try handle.write(contentsOf: waiting)
+        waiting = Data()
+        written = .now
+      }
+    }
+    try handle.write(contentsOf: waiting)
+    try handle.synchronize()
+    try Data().write(to: file(shard, "done"))
+    return true
+  }
+}
