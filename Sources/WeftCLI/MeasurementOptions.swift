@@ -12,7 +12,10 @@ struct MeasurementOptions: ParsableArguments {
   @Option(
     name: .customLong("where"),
     help: ArgumentHelp(
-      "Use rows alone whose column has this text in it; repeatable.", valueName: "column=value"))
+      """
+      Use rows alone whose column has this text in it, or with column<=number and column>=number \
+      is in this range; repeatable.
+      """, valueName: "column=value"))
   var conditions: [String] = []
 
   @Option(help: "The library of rows that name none: nccl or nvrar.")

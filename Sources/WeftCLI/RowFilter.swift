@@ -2,25 +2,65 @@ import WeftFiles
 
 /// The rows that `--where` asks for.
 struct RowFilter {
-  private var conditions: [(column: String, text: String)] = []
+  /// One condition: `column=text`, or `column<=number` and `column>=number`.
+  private struct Condition {
+    enum Test {
+      case contains(String)
+      case atMost(Double)
+      case atLeast(Double)
+    }
+
+    var argument: String
+    var column: String
+    var test: Test
+
+    /// The condition in an argument of `--where`; nil if it is none.
+    init?(_ argument: String) {
+      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { return nil }
+      self.argument = argument
+      column = parts[0]
+      test = .contains(parts[1])
+      guard column.hasSuffix("<") || column.hasSuffix(">") else { return }
+      guard let bound = Double(parts[1]), bound.isFinite else { return nil }
+      test = column.hasSuffix("<") ? .atMost(bound) : .atLeast(bound)
+      column.removeLast()
+    }
+
+    func holds(for row: Measurement) -> Bool {
+      switch test {
+      case .contains(let text): return row.matches(column: column, text)
+      case .atMost(let bound):
+        return row.cells[column].flatMap(Double.init).map { $0 <= bound } ?? false
+      case .atLeast(let bound):
+        return row.cells[column].flatMap(Double.init).map { $0 >= bound } ?? false
+      }
+    }
+
+    var description: String {
+      if case .contains(let text) = test { return "'\(text)' in \(column)" }
+      return "'\(argument)'"
+    }
+  }
+
+  private var conditions: [Condition] = []
 
   /// Parses conditions on columns that the files have.
   init(_ arguments: [String], columns: [String]) throws(Failure) {
     for argument in arguments {
-      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else {
+      guard let condition = Condition(argument) else {
         throw Failure(
           .usage, "--where '\(argument)' has no column and value",
-          fix: "write it like --where system=Perlmutter")
+          fix: "write it like --where system=Perlmutter or --where 'nodes<=8'")
       }
-      guard columns.contains(parts[0]) else {
+      guard columns.contains(condition.column) else {
         var seen = Set<String>()
         let known = columns.filter { seen.insert($0).inserted }
         throw Failure(
-          .usage, "--where: no file has the column '\(parts[0])'",
-          fix: Failure.suggestion(parts[0], known))
+          .usage, "--where: no file has the column '\(condition.column)'",
+          fix: Failure.suggestion(condition.column, known))
       }
-      conditions.append((parts[0], parts[1]))
+      conditions.append(condition)
     }
   }
 
@@ -30,14 +70,14 @@ struct RowFilter {
   func choose(from files: [MeasurementFile]) throws(Failure) -> [Measurement] {
     let all = files.flatMap(\.measurements)
     let chosen = all.filter { row in
-      conditions.allSatisfy { row.matches(column: $0.column, $0.text) }
+      conditions.allSatisfy { $0.holds(for: row) }
     }
     guard chosen.isEmpty, let first = conditions.first else { return chosen }
     var seen = Set<String>()
     let values = all.compactMap { $0.cells[first.column] }.filter { seen.insert($0).inserted }
     throw Failure(
       .usage,
-      "no row has " + conditions.map { "'\($0.text)' in \($0.column)" }.joined(separator: " and "),
+      "no row has " + conditions.map(\.description).joined(separator: " and "),
       fix: "\(first.column) is " + values.prefix(6).map { "'\($0)'" }.joined(separator: ", ")
         + (values.count > 6 ? ", …" : ""))
   }

@@ -9,6 +9,13 @@ import Testing
   private static let header =
     "system,gpu,nodes,ranks,library,version,collective,dtype,launch,size_bytes,time_us\n"
 
+  /// Rows of sizes in bytes and their times in us.
+  private static func rows(_ times: [Int: Int]) -> String {
+    times.sorted { $0.key < $1.key }.map { size, time in
+      "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,\(size),\(time)\n"
+    }.joined()
+  }
+
   /// Calls on two GPUs of an A100 node, a line of 9 us and 6 GB/s but for some noise.
   init() throws {
     folder = try TemporaryFolder()
@@ -87,6 +94,16 @@ import Testing
         "one,A100,1,2,nccl,2.27.3,all-reduce,half,graph,\($0),9000\n"
       }.joined(), "times longer than nominal"
     ),
+    // Sizes in units of 1024 bytes.
+    (
+      Self.rows([1024: 12, 4096: 70, 16384: 220, 65536: 830, 262_144: 3300]),
+      "times longer than nominal"
+    ),
+    // Sizes 1024 times too large.
+    (
+      Self.rows([33_554_432: 12, 134_217_728: 13, 536_870_912: 15, 2_147_483_648: 22]),
+      "faster than the memory of any GPU"
+    ),
   ])
   func `bad measurements are one line, a fix and 65`(rows: String, problem: String) throws {
     let path = try folder.write(rows.isEmpty ? "" : Self.header + rows, to: "bad.csv")
@@ -94,6 +111,16 @@ import Testing
     #expect(outcome.status == 65, "\(outcome.errors)")
     #expect(outcome.errors.contains(problem), "\(outcome.errors)")
     #expect(outcome.errors.contains("  fix: ") && outcome.output.isEmpty)
+  }
+
+  @Test(arguments: ["size_bytes", "time_us"])
+  func `a lacking column is named`(column: String) throws {
+    let whole = try String(contentsOfFile: file, encoding: .utf8)
+    let path = try folder.write(whole.replacing(column, with: "other"), to: "lacking.csv")
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(outcome.status == 65 && outcome.output.isEmpty)
+    #expect(outcome.errors.contains("the header lacks the column '\(column)'"))
+    #expect(outcome.errors.contains("  fix: "))
   }
 
   @Test(arguments: [

@@ -89,6 +89,19 @@ import Testing
     #expect(table.contains("predicted_us") && table.contains("# not used: 1 rows of \(file)"))
   }
 
+  @Test(arguments: [
+    ("--where ranks<=3", ["1024", "65536"]), ("--where ranks>=3", ["4"]),
+    ("--where size_bytes>=4 --where size_bytes<=1024", ["4", "1024"]),
+  ])
+  func `rows are chosen by ranges`(conditions: String, sizes: [String]) throws {
+    let outcome = try validate("--measurements \(file) --rows --format csv --quiet \(conditions)")
+    let lines = outcome.output.split(separator: "\n").map {
+      $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+    let column = try #require(lines.first?.firstIndex(of: "size_bytes"))
+    #expect(Set(lines.dropFirst().map { $0[column] }) == Set(sizes))
+  }
+
   @Test func `an error above the one allowed ends with 1, after the results`() throws {
     let bad = try validate("--measurements \(file) --max-error 0.001")
     #expect(bad.status == 1)
@@ -132,6 +145,9 @@ import Testing
     ("--measurements FILE --library gloo", 64, "unknown library 'gloo'", "nccl, nvrar"),
     ("--measurements FILE --launch later", 64, "neither graph nor eager", "--help"),
     ("--measurements FILE --where system", 64, "no column and value", "system=Perlmutter"),
+    ("--measurements FILE --where ranks<=x", 64, "'ranks<=x' has no column", "'nodes<=8'"),
+    ("--measurements FILE --where rank<=8", 64, "no file has the column 'rank'", "'ranks'"),
+    ("--measurements FILE --where ranks>=99", 64, "no row has 'ranks>=99'", "ranks is '2', '4'"),
     ("--measurements FILE --where sistem=a", 64, "no file has the column 'sistem'", "'system'"),
     ("--measurements FILE --where system=x", 64, "no row has 'x' in system", "'one', 'two'"),
     ("--measurements FILE --where library=rccl", 65, "no row can be compared", "--topology"),
