@@ -3,9 +3,10 @@
 # make bench   measure the engine: event queue, messages per second
 # make gate    the same in short, failing on a gross regression
 # make accuracy  hold predictions against measurements, write docs/accuracy.md
+# make nvrar   compare NVRAR with NCCL, write docs/nvrar.md
 # make format  format the sources in place
 
-.PHONY: demo test bench gate accuracy format lint setup release
+.PHONY: demo test bench gate accuracy nvrar format lint setup release
 
 WEFT := .build/release/weft
 DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
@@ -42,6 +43,9 @@ gate: setup
 
 accuracy: release
 	.ci/accuracy
+
+nvrar: release
+	.ci/nvrar
 
 format:
 	swift format --in-place --parallel --recursive Package.swift Sources Tests

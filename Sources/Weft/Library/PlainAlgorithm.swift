@@ -11,6 +11,7 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
   case twoShot = "two-shot"
   case hierarchical
   case hierarchicalRing = "hierarchical-ring"
+  case hierarchicalRingTree = "hierarchical-ring-tree"
 
   /// The collectives that the algorithm computes.
   public var collectives: [Collective] {
@@ -21,7 +22,7 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
     case .recursiveHalving: [.reduceScatter]
     case .allPairs: [.allReduce, .allGather, .reduceScatter, .allToAll]
     case .tree, .halvingDoubling, .allPairsPut, .oneShot, .twoShot, .hierarchical,
-      .hierarchicalRing:
+      .hierarchicalRing, .hierarchicalRingTree:
       [.allReduce]
     }
   }
@@ -96,11 +97,11 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
     case .twoShot:
       try requireOneNode(layout)
       return .twoShot(TwoShotAllReduce(layout: layout, elements: elements, inPlace: inPlace))
-    case .hierarchical, .hierarchicalRing:
+    case .hierarchical, .hierarchicalRing, .hierarchicalRingTree:
       return .hierarchical(
         Hierarchical(
           layout: layout, elements: elements, inNode: self == .hierarchical ? .puts : .ring,
-          inPlace: inPlace))
+          across: self == .hierarchicalRingTree ? .tree : .ring, inPlace: inPlace))
     case .recursiveHalving:
       throw PlanError(lacking: .allReduce, in: rawValue)
     }

@@ -9,7 +9,8 @@ import Testing
     (.binomialTree, .broadcast), (.binomialTree, .reduce),
     (.allPairs, .allGather), (.allPairs, .reduceScatter), (.allPairs, .allToAll),
     (.recursiveDoubling, .allGather), (.recursiveHalving, .reduceScatter),
-    (.hierarchical, .allReduce), (.hierarchicalRing, .allReduce), (.allPairsPut, .allReduce),
+    (.hierarchical, .allReduce), (.hierarchicalRing, .allReduce),
+    (.hierarchicalRingTree, .allReduce), (.allPairsPut, .allReduce),
   ]
 
   private func simulate(

@@ -4,7 +4,7 @@
 enum BuilderCase: String, CaseIterable, Sendable {
   case ring, slicedRing, tree, balancedTree, recursiveDoubling, halvingDoubling, binomialTree,
     allPairs, nvrar
-  case hierarchicalPuts, hierarchicalRing, oneShot, twoShot, packetAllPairs
+  case hierarchicalPuts, hierarchicalRing, hierarchicalRingTree, oneShot, twoShot, packetAllPairs
   case spreadRing, spreadTree, ringGather, ringScatter, groupedExchange, switchReduction
   case chainBroadcast, chainReduce, treeBroadcast, treeReduce
   case doublingGather, halvingScatter, directGather, directScatter, directAllToAll
@@ -58,6 +58,9 @@ enum BuilderCase: String, CaseIterable, Sendable {
       Hierarchical(layout: layout, elements: elements, inNode: .puts, inPlace: inPlace)
     case .hierarchicalRing:
       Hierarchical(layout: layout, elements: elements, inNode: .ring, inPlace: inPlace)
+    case .hierarchicalRingTree:
+      Hierarchical(
+        layout: layout, elements: elements, inNode: .ring, across: .tree, inPlace: inPlace)
     case .oneShot:
       OneShotAllReduce(layout: layout, elements: elements, inPlace: inPlace)
     case .twoShot:

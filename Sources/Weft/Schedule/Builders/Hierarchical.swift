@@ -1,26 +1,33 @@
-/// All-reduce in three parts: reduce-scatter in the node, ring all-reduce of every shard between
-/// nodes, all-gather in the node.
+/// All-reduce in three parts: reduce-scatter in the node, all-reduce of every shard between nodes,
+/// all-gather in the node.
 ///
-/// Between nodes only 2(N - 1)/N of a shard travels per rank, over as many rings as a node has
-/// GPUs. In the node ranks either put parts straight into each other's memory
-/// (``OneShotReduceScatter``, ``OneShotAllGather``), one step each, or form a ring. Serves any
-/// number of nodes and ranks.
+/// Between nodes run as many rings or binomial trees as a node has GPUs: in a ring 2(N - 1)/N of a
+/// shard travels per rank in 2(N - 1) steps, in a tree the whole shard in 2 ceil(log2 N). In the node
+/// ranks either put parts straight into each other's memory (``OneShotReduceScatter``,
+/// ``OneShotAllGather``), one step each, or form a ring. Serves any number of nodes and ranks.
 struct Hierarchical: Schedule {
   /// How the ranks of a node work together.
   enum InNode { case puts, ring }
+
+  /// How shards are reduced between nodes.
+  enum Across { case ring, tree }
 
   static let name = "hierarchical"
   let layout: Layout
   let elements: Int
   let lanes = 1
   let inNode: InNode
+  let across: Across
   let caller: CallerBuffers
 
   /// Creates the schedule for so many elements.
-  init(layout: Layout, elements: Int, inNode: InNode, inPlace: Bool) {
+  init(
+    layout: Layout, elements: Int, inNode: InNode, across: Across = .ring, inPlace: Bool
+  ) {
     self.layout = layout
     self.elements = elements
     self.inNode = inNode
+    self.across = across
     caller = CallerBuffers(inPlace: inPlace)
   }
 
@@ -39,8 +46,10 @@ struct Hierarchical: Schedule {
 
   var kernels: [Kernel] { [Kernel("hierarchical")] }
 
-  /// Chunks of one length make every node's part the same.
-  var symmetry: Symmetry { elements % layout.ranks == 0 ? .translation : .none }
+  /// Chunks of one length make every node's part of a ring the same; in a tree nodes differ.
+  var symmetry: Symmetry {
+    across == .ring && elements % layout.ranks == 0 ? .translation : .none
+  }
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor { Cursor(self, rank: rank) }
 
@@ -49,7 +58,7 @@ struct Hierarchical: Schedule {
     private enum Stage { case scatter, across, gather }
 
     private var scatter: NodePart
-    private var across: GroupRing
+    private var across: BetweenNodes
     private var gather: NodePart
     private var stage = Stage.scatter
 
@@ -77,10 +86,21 @@ struct Hierarchical: Schedule {
             .allGather, group: node, me: local, whole: whole, source: caller.output,
             destination: caller.output))
       }
-      across = GroupRing(
-        .allReduce, group: .across(of: rank, layout), me: layout.node(of: rank),
-        whole: whole.part(local, of: layout.ranksPerNode), source: caller.output,
-        destination: caller.output)
+      let nodes = RankGroup.across(of: rank, layout)
+      let shard = whole.part(local, of: layout.ranksPerNode)
+      across =
+        switch schedule.across {
+        case .ring:
+          .ring(
+            GroupRing(
+              .allReduce, group: nodes, me: layout.node(of: rank), whole: shard,
+              source: caller.output, destination: caller.output))
+        case .tree:
+          .tree(
+            GroupTree(
+              group: nodes, me: layout.node(of: rank), whole: shard, source: caller.output,
+              destination: caller.output))
+        }
     }
 
     mutating func next() -> Operation? {
@@ -95,6 +115,23 @@ struct Hierarchical: Schedule {
         case .gather:
           return gather.next()
         }
+      }
+    }
+  }
+
+  /// The part between nodes, by ring or by tree.
+  enum BetweenNodes: OperationCursor {
+    case ring(GroupRing)
+    case tree(GroupTree)
+
+    mutating func next() -> Operation? {
+      switch self {
+      case .ring(var cursor):
+        defer { self = .ring(cursor) }
+        return cursor.next()
+      case .tree(var cursor):
+        defer { self = .tree(cursor) }
+        return cursor.next()
       }
     }
   }
