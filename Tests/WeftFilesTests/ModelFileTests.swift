@@ -94,6 +94,8 @@ import WeftFiles
     ),
     (#""num_experts": 8, "num_experts_per_tok": 9,"#, "'9' is out of range"),
     (#""model_type": "gpt_neox","#, "has no gate"),
+    (#""model_type": "bert","#, "'bert' is an encoder"),
+    (#""model_type": "mamba","#, "a state-space model"),
     (#""is_encoder_decoder": true,"#, "an encoder"),
     (#""torch_dtype": "float4","#, "no type of weights"),
     (#""head_dim": 1.5,"#, "not a whole number"),

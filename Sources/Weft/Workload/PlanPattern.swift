@@ -163,12 +163,14 @@ extension PlanPattern {
   /// The name of the plans that a plan's strong scaling is compared with, at other GPU counts.
   ///
   /// A pattern is its own family. Under `auto` plans form the families `tp` (tensor alone),
-  /// `tp4xpp` (a tensor degree with the rest pipeline) and `tp4xpp2xdp` (the rest replicas); those
-  /// of experts bear `ep`.
+  /// `tp4xpp` (a tensor degree with the rest pipeline) and `tp4xpp2xdp` (the rest replicas). Those
+  /// of experts bear `ep`, and with replicas the degree where experts stay in a tensor group, as
+  /// `tp4xdpxep4`: experts over all replicas are another way to split, not another size of it.
   public func family(of plan: ParallelPlan) -> String {
     guard isAuto else { return text }
-    let experts = plan.expert > 1 ? "xep" : ""
+    var experts = plan.expert > 1 ? "xep" : ""
     if plan.data > 1 {
+      if plan.expert > 1 && plan.expert <= plan.tensor { experts += "\(plan.expert)" }
       return "tp\(plan.tensor)" + (plan.pipeline > 1 ? "xpp\(plan.pipeline)" : "") + "xdp" + experts
     }
     return (plan.pipeline == 1 ? "tp" : "tp\(plan.tensor)xpp") + experts

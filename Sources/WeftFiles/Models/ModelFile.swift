@@ -90,12 +90,27 @@ extension ModelFile {
     "starcoder2",
   ]
 
+  /// Types that are no attention decoders, whose sizes may read like a decoder's.
+  private static let otherTypes = [
+    "albert": "an encoder", "bert": "an encoder", "distilbert": "an encoder",
+    "electra": "an encoder", "modernbert": "an encoder", "roberta": "an encoder",
+    "vit": "an encoder", "xlm-roberta": "an encoder",
+    "falcon_mamba": "a state-space model", "mamba": "a state-space model",
+    "mamba2": "a state-space model", "jamba": "a state-space hybrid",
+    "rwkv": "a recurrent model",
+  ]
+
   private static func refuseOtherKinds(
     _ reader: inout YAMLReader, type: String
   ) throws(InputError) {
     for (key, kind) in otherKinds where reader.contains(key) {
       throw reader.error(
         at: key, "the model has \(kind), which Weft does not predict",
+        fix: "give the config.json of a decoder such as llama, qwen3, mixtral or deepseek_v3")
+    }
+    if let kind = otherTypes[type] {
+      throw reader.error(
+        at: "model_type", "'\(type)' is \(kind), which Weft does not predict",
         fix: "give the config.json of a decoder such as llama, qwen3, mixtral or deepseek_v3")
     }
     if ungatedTypes.contains(type) {

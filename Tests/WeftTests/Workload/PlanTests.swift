@@ -169,4 +169,15 @@ struct PlanTests {
     let own = try PlanPattern("tp4xpp")
     #expect(own.family(of: ParallelPlan(tensor: 4)) == "tp4xpp")
   }
+
+  @Test func `experts in a tensor group and over replicas are two families`() throws {
+    let auto = try PlanPattern("auto")
+    let whole = auto.family(of: ParallelPlan(tensor: 4, data: 2))
+    let inGroup = auto.family(of: ParallelPlan(tensor: 4, data: 2, expert: 4))
+    let overAll = auto.family(of: ParallelPlan(tensor: 4, data: 2, expert: 8))
+    #expect([whole, inGroup, overAll] == ["tp4xdp", "tp4xdpxep4", "tp4xdpxep"])
+    #expect(auto.family(of: ParallelPlan(tensor: 4, data: 4, expert: 4)) == inGroup)
+    #expect(auto.family(of: ParallelPlan(tensor: 4, data: 4, expert: 16)) == overAll)
+    #expect(auto.family(of: ParallelPlan(tensor: 8, expert: 8)) == "tpxep")
+  }
 }
