@@ -110,6 +110,11 @@ struct LaneState<Cursor: OperationCursor> {
   var streamed: Int32 = -1
   /// The message that the operation passes those lines on in; -1 if none.
   var passedOn: Int32 = -1
+  /// The ports that were last looked up; -1 if none.
+  ///
+  /// A port that was swept out has another key.
+  var lastOutgoing: Int32 = -1
+  var lastIncoming: Int32 = -1
   /// The elements that the last operation handled, so that the next may go on with them.
   var atHand = AtHand()
   var now = SimDuration.zero
