@@ -133,7 +133,7 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// What a member's launch of a kernel takes.
-  func launch(of kernel: Int, member: Int, call: Int) -> SimDuration {
+  mutating func launch(of kernel: Int, member: Int, call: Int) -> SimDuration {
     let launch = costs.kernels[kernel].launch
     guard fabric.hasConditions else { return launch }
     return launch.scaled(by: fabric.conditions.slowdown(ofRank: member))
@@ -142,7 +142,7 @@ extension Simulation where Network: ~Copyable {
 
   // MARK: - Ports
 
-  func crossesNodes(_ index: Int, _ port: Port) -> Bool {
+  mutating func crossesNodes(_ index: Int, _ port: Port) -> Bool {
     let rank = index / schedule.lanes
     guard fabric.hasRanksInBlocks else {
       return fabric.node(of: rank) != fabric.node(of: Int(port.peer))

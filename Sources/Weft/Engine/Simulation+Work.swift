@@ -74,22 +74,25 @@ extension Simulation where Network: ~Copyable {
     let kind = lanes[index].operation.kind
     let sends =
       kind == .put || kind == .signal || lanes[index].operation.actions.contains(.send)
-    if sends && !storesDirectly(index) {
+    guard sends else { return }
+    if !storesDirectly(index) {
       _ = send(index, at: time, sourceRate: .max, isOpen: false)
     }
   }
 
   /// Whether a lane of limited rate writes a message to its peer itself, while it works.
-  private func storesDirectly(_ index: Int) -> Bool {
-    costs.kernels[Int(lanes[index].kernel)].laneBandwidth != nil
-      && (lanes[index].operation.kind == .put || lanes[index].operation.actions.contains(.send))
-      && lanes[index].operation.count > 0 && !crossesNodes(index, lanes[index].operation.to)
+  private mutating func storesDirectly(_ index: Int) -> Bool {
+    guard costs.kernels[Int(lanes[index].kernel)].laneBandwidth != nil,
+      lanes[index].operation.kind == .put || lanes[index].operation.actions.contains(.send),
+      lanes[index].operation.count > 0
+    else { return false }
+    return !crossesNodes(index, lanes[index].operation.to)
   }
 
   /// The bytes that a lane moves for an operation, as ``Costs/KernelCosts/laneBandwidth`` counts.
   ///
   /// A NIC reads what is put through it by itself.
-  private func bytesMoved(_ index: Int, _ operation: Operation) -> Int {
+  private mutating func bytesMoved(_ index: Int, _ operation: Operation) -> Int {
     let payload = operation.count * costs.elementBytes
     if operation.kind == .put && !crossesNodes(index, operation.to) {
       return payload * expansion(operation.destination)
@@ -104,7 +107,7 @@ extension Simulation where Network: ~Copyable {
     return source + payload * expansion(operation.addend) + destination
   }
 
-  private func expansion(_ location: Location) -> Int {
+  private mutating func expansion(_ location: Location) -> Int {
     schedule.buffers[Int(location.buffer)].storage.expansion
   }
 
@@ -230,40 +233,40 @@ extension Simulation where Network: ~Copyable {
   // MARK: - Receiving
 
   /// Whether a lane works on a message while it still arrives.
-  func streams(_ id: Int32) -> Bool {
+  mutating func streams(_ id: Int32) -> Bool {
     guard let grain = costs.streamGrain else { return false }
     return messages[id].bytes > grain && !messages[id].crossesNodes && !messages[id].isFlag
   }
 
   /// When enough of a streamed message is there for a lane to start on it: its first grain, at the
   /// rate of its sender; nil while its head is not known.
-  func firstGrain(_ id: Int32) -> SimDuration? {
+  mutating func firstGrain(_ id: Int32) -> SimDuration? {
     guard let head = messages[id].head else { return nil }
     let start = head + grainTime(id)
     return messages[id].isSettled ? min(start, messages[id].arrival ?? start) : start
   }
 
   /// How long a lane works on the grain of a streamed messages[id].
-  private func grainTime(_ id: Int32) -> SimDuration {
+  private mutating func grainTime(_ id: Int32) -> SimDuration {
     guard let grain = costs.streamGrain, messages[id].sourceRate != .max else { return .zero }
     return Bandwidth(bytesPerSecond: messages[id].sourceRate).time(toMove: grain)
   }
 
   /// From the arrival of a message until the receiver acts on it; nothing for a lane of the rank.
-  func receiveCost(_ id: Int32) -> SimDuration {
+  mutating func receiveCost(_ id: Int32) -> SimDuration {
     guard messages[id].route.first >= 0 else { return .zero }
     return messages[id].crossesNodes ? costs.receive.network : costs.receive.scaleUp
   }
 
   /// Where the time went until a lane can act on a message's last byte.
-  func tailPath(_ id: Int32) -> TimeBreakdown {
+  mutating func tailPath(_ id: Int32) -> TimeBreakdown {
     var path = messages[id].path
     path.synchronization += receiveCost(id)
     return path
   }
 
   /// Where the time went until a lane can act on a message's first byte.
-  func headPath(_ id: Int32) -> TimeBreakdown {
+  mutating func headPath(_ id: Int32) -> TimeBreakdown {
     var path = messages[id].departure
     path.latency += messages[id].route.latency
     path.synchronization += receiveCost(id)

@@ -4,6 +4,9 @@
 /// what an operation costs stands in ``Costs``. Every lane and message carries the breakdown of its
 /// own time along the path that made it so late, so the critical path is known at the end without
 /// a trace. Nothing is allocated per event once the tables have grown.
+///
+/// What an event runs through is `mutating` even where it changes nothing: a call that borrows a value
+/// of this size without the right to change it copies all of it (Swift 6.3, by its assembly).
 struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   let schedule: S
   let fabric: Fabric

@@ -2,7 +2,7 @@
 
 extension FlowNetwork {
   /// The crossings of a bundle.
-  func places(of bundle: Int32) -> Range<Int> {
+  mutating func places(of bundle: Int32) -> Range<Int> {
     let first = Int(bundle) << stride
     return first..<first + Int(bundles[bundle].hops)
   }
@@ -43,13 +43,13 @@ extension FlowNetwork {
 
   /// The picoseconds until the flow of a bundle ends that ends first, less a thousandth for what
   /// rounding left.
-  private func left(_ bundle: Int32) -> Double {
+  private mutating func left(_ bundle: Int32) -> Double {
     let end = flows[Int(bundles[bundle].first)].end
     return (end - bundles[bundle].served) / bundles[bundle].rate - 1e-3
   }
 
   /// Whether the flow that ends first does so now, together with one that has ended.
-  func isDue(_ bundle: Int32) -> Bool { bundles[bundle].first >= 0 && left(bundle) <= 0 }
+  mutating func isDue(_ bundle: Int32) -> Bool { bundles[bundle].first >= 0 && left(bundle) <= 0 }
 
   /// Announces when the first flow of a bundle ends.
   mutating func announce(_ bundle: Int32, at now: SimDuration, queue: inout EventQueue) {
@@ -143,9 +143,11 @@ extension FlowNetwork {
     table = larger
   }
 
-  private func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (table.count - 1) }
+  private mutating func home(_ hash: UInt64) -> Int {
+    Int(truncatingIfNeeded: hash) & (table.count - 1)
+  }
 
-  private func goes(_ bundle: Int32, _ limit: Double) -> Bool {
+  private mutating func goes(_ bundle: Int32, _ limit: Double) -> Bool {
     guard bundles[bundle].limit == limit && Int(bundles[bundle].hops) == way.count else {
       return false
     }
@@ -156,7 +158,7 @@ extension FlowNetwork {
   }
 
   /// Fibonacci hashing of the links and the limit, one after the other.
-  private func hash(_ limit: Double) -> UInt64 {
+  private mutating func hash(_ limit: Double) -> UInt64 {
     var hash = limit.bitPattern
     for hop in 0..<way.count {
       hash = (hash ^ UInt64(truncatingIfNeeded: way[hop])) &* 0x9E37_79B9_7F4A_7C15
