@@ -2,11 +2,10 @@
 # make test    install what is missing, build in debug, run the tests
 # make bench   measure the engine: event queue, messages per second
 # make gate    the same in short, failing on a gross regression
-# make instructions  count the engine's instructions per event, failing on growth
 # make accuracy  hold predictions against measurements, write docs/accuracy.md
 # make format  format the sources in place
 
-.PHONY: demo test bench gate instructions accuracy format lint setup release
+.PHONY: demo test bench gate accuracy format lint setup release
 
 WEFT := .build/release/weft
 DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
@@ -41,6 +40,8 @@ bench: setup
 gate: setup
 	$(BENCH) --gate
 
+# Counts the engine's instructions per event, failing on growth.
+.PHONY: instructions
 instructions: release
 	.ci/instructions
 
