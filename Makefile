@@ -41,6 +41,11 @@ bench: setup
 gate: setup
 	$(BENCH) --gate
 
+# Counts the engine's instructions per event, failing on growth.
+.PHONY: instructions
+instructions: release
+	.ci/instructions
+
 accuracy: release
 	.ci/accuracy
 

@@ -10,9 +10,10 @@ let package = Package(
   // Named, since the folder of a checkout may be called anything.
   dependencies: [.package(name: "weft", path: "../..")],
   targets: [
+    .target(name: "CountMalloc"),
     .executableTarget(
       name: "weft-bench",
-      dependencies: [.product(name: "WeftCore", package: "weft")],
+      dependencies: ["CountMalloc", .product(name: "WeftCore", package: "weft")],
       swiftSettings: [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"),

@@ -68,7 +68,8 @@ struct MessageState {
 
 /// A connection with messages under way or lanes waiting at it.
 struct PortState {
-  let key: UInt64
+  /// Which connection it is; all ones once it was swept out.
+  var key: UInt64
   /// The oldest message not yet taken; -1 if there is none.
   var first: Int32 = -1
   var last: Int32 = -1
@@ -136,6 +137,7 @@ struct PortTable: ~Copyable {
     var open: [(UInt64, Int32)] = []
     for place in 0..<slots.count where slots[place] >= 0 {
       if states[slots[place]].isIdle {
+        states[slots[place]].key = .max
         states.release(slots[place])
       } else {
         open.append((keys[place], slots[place]))

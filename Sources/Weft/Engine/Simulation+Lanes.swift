@@ -8,8 +8,8 @@ extension Simulation where Network: ~Copyable {
           lanes[index].stage = .end
           continue
         }
-        let meets = operation.kind == .barrier || operation.kind == .kernel
         lanes[index].operation = operation
+        let meets = operation.kind == .barrier || operation.kind == .kernel
         lanes[index].step += 1
         lanes[index].stage = meets ? .meet : .input
       case .input:
@@ -23,7 +23,7 @@ extension Simulation where Network: ~Copyable {
         lanes[index].stage = .emit
       case .emit:
         emit(index, at: time)
-        lanes[index].atHand = AtHand(lanes[index].operation)
+        if costs.furtherPeerShare < 1 { lanes[index].atHand = AtHand(lanes[index].operation) }
         lanes[index].stage = .fetch
       case .meet, .end:
         meet(index, at: time)
@@ -36,28 +36,27 @@ extension Simulation where Network: ~Copyable {
 
   /// Takes the message or flag that the operation needs; false if the lane must wait for it.
   private mutating func takeInput(_ index: Int, at time: SimDuration) -> Bool {
-    let operation = lanes[index].operation
-    let takesFlag = operation.kind == .wait
-    guard takesFlag || operation.actions.contains(.receive) else { return true }
-    let port = incoming(index, operation.from)
+    let takesFlag = lanes[index].operation.kind == .wait
+    guard takesFlag || lanes[index].operation.actions.contains(.receive) else { return true }
+    let port = incoming(index, lanes[index].operation.from)
     let id = ports[port].first
     // A streaming lane starts on the first lines, any other when the last byte is there.
-    let streams = id >= 0 && streams(messages[id])
+    let streams = id >= 0 && streams(id)
     guard id >= 0, streams || messages[id].isSettled,
-      let start = streams ? firstGrain(messages[id]) : messages[id].arrival
+      let start = streams ? firstGrain(id) : messages[id].arrival
     else {
       ports[port].receiver = Int32(index)
       return false
     }
     assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
-    let overhead = receiveCost(messages[id])
+    let overhead = receiveCost(id)
     if start + overhead > time {
       queue.push(Event(.lane, Int32(index)), at: start + overhead)
       return false
     }
     // What made the head late is what made the message late, but for the bytes behind the head.
     lanes[index].wait(
-      until: start + overhead, path: streams ? headPath(messages[id]) : tailPath(messages[id]))
+      until: start + overhead, path: streams ? headPath(id) : tailPath(id))
     ports[port].first = messages[id].next
     if ports[port].first < 0 { ports[port].last = -1 }
     if streams {
@@ -71,9 +70,9 @@ extension Simulation where Network: ~Copyable {
 
   /// Takes a free slot of the port that the operation sends through; false if there is none.
   private mutating func takeSlot(_ index: Int, at time: SimDuration) -> Bool {
-    let operation = lanes[index].operation
-    guard operation.actions.contains(.send) else { return true }
-    let port = outgoing(index, operation.to)
+    // What never runs out need not be looked up.
+    guard costs.slots < .max && lanes[index].operation.actions.contains(.send) else { return true }
+    let port = outgoing(index, lanes[index].operation.to)
     guard ports[port].used < costs.slots else {
       ports[port].sender = Int32(index)
       return false
@@ -134,7 +133,7 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// What a member's launch of a kernel takes.
-  func launch(of kernel: Int, member: Int, call: Int) -> SimDuration {
+  mutating func launch(of kernel: Int, member: Int, call: Int) -> SimDuration {
     let launch = costs.kernels[kernel].launch
     guard fabric.hasConditions else { return launch }
     return launch.scaled(by: fabric.conditions.slowdown(ofRank: member))
@@ -143,7 +142,7 @@ extension Simulation where Network: ~Copyable {
 
   // MARK: - Ports
 
-  func crossesNodes(_ index: Int, _ port: Port) -> Bool {
+  mutating func crossesNodes(_ index: Int, _ port: Port) -> Bool {
     let rank = index / schedule.lanes
     guard fabric.hasRanksInBlocks else {
       return fabric.node(of: rank) != fabric.node(of: Int(port.peer))
@@ -155,16 +154,24 @@ extension Simulation where Network: ~Copyable {
     let (rank, lane) = index.quotientAndRemainder(dividingBy: schedule.lanes)
     let peer = Int(port.peer)
     let source = fold.source(rank, seenFrom: peer)
-    return ports.port(
-      PortTable.key(
-        source: source * schedule.lanes + lane,
-        target: fold.member(of: peer) * schedule.lanes + Int(port.lane), tag: port.tag))
+    let key = PortTable.key(
+      source: source * schedule.lanes + lane,
+      target: fold.member(of: peer) * schedule.lanes + Int(port.lane), tag: port.tag)
+    let last = lanes[index].lastOutgoing
+    if last >= 0 && ports[last].key == key { return last }
+    let found = ports.port(key)
+    lanes[index].lastOutgoing = found
+    return found
   }
 
   private mutating func incoming(_ index: Int, _ port: Port) -> Int32 {
     // The receiver is a member itself, so the sender needs no mapping.
-    ports.port(
-      PortTable.key(
-        source: Int(port.peer) * schedule.lanes + Int(port.lane), target: index, tag: port.tag))
+    let key = PortTable.key(
+      source: Int(port.peer) * schedule.lanes + Int(port.lane), target: index, tag: port.tag)
+    let last = lanes[index].lastIncoming
+    if last >= 0 && ports[last].key == key { return last }
+    let found = ports.port(key)
+    lanes[index].lastIncoming = found
+    return found
   }
 }

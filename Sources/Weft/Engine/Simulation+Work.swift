@@ -3,16 +3,16 @@ extension Simulation where Network: ~Copyable {
 
   /// Does the operation's own work; false if it ends later, when an event will go on with it.
   mutating func work(_ index: Int, at time: SimDuration) -> Bool {
-    let operation = lanes[index].operation
     assert(lanes[index].now == time, "A lane works in the present.")
     let isStreaming = lanes[index].streamed >= 0
     lanes[index].stage = isStreaming ? .drain : .emit
     guard let rate = costs.kernels[Int(lanes[index].kernel)].laneBandwidth else { return true }
+    let operation = lanes[index].operation
     let moved = bytesMoved(index, operation)
     guard moved > 0 else { return true }
     // Towards a GPU of the node the lane's stores are the transfer: it starts with the work, and
     // is no faster than the lane. A NIC fetches the message when it is complete.
-    if storesDirectly(index, operation) {
+    if storesDirectly(index) {
       let id = send(index, at: time, sourceRate: rate.bytesPerSecond, isOpen: isStreaming)
       if isStreaming { lanes[index].passedOn = id }
     }
@@ -38,13 +38,13 @@ extension Simulation where Network: ~Copyable {
       return false
     }
     // The last grain is still to be worked on when it is there.
-    let grain = grainTime(messages[id])
-    let last = arrival + receiveCost(messages[id]) + grain
+    let grain = grainTime(id)
+    let last = arrival + receiveCost(id) + grain
     if last > time {
       queue.push(Event(.lane, Int32(index)), at: last)
       return false
     }
-    var path = tailPath(messages[id])
+    var path = tailPath(id)
     path.reduction += grain
     lanes[index].wait(until: last, path: path)
     lanes[index].streamed = -1
@@ -60,7 +60,6 @@ extension Simulation where Network: ~Copyable {
 
   /// Lets out what the operation produced and frees the slot that it read.
   mutating func emit(_ index: Int, at time: SimDuration) {
-    let operation = lanes[index].operation
     let port = lanes[index].taken
     if port >= 0 {
       lanes[index].taken = -1
@@ -72,24 +71,28 @@ extension Simulation where Network: ~Copyable {
         queue.push(Event(.lane, sender), at: time)
       }
     }
+    let kind = lanes[index].operation.kind
     let sends =
-      operation.kind == .put || operation.kind == .signal || operation.actions.contains(.send)
-    if sends && !storesDirectly(index, operation) {
+      kind == .put || kind == .signal || lanes[index].operation.actions.contains(.send)
+    guard sends else { return }
+    if !storesDirectly(index) {
       _ = send(index, at: time, sourceRate: .max, isOpen: false)
     }
   }
 
   /// Whether a lane of limited rate writes a message to its peer itself, while it works.
-  private func storesDirectly(_ index: Int, _ operation: Operation) -> Bool {
-    (operation.kind == .put || operation.actions.contains(.send)) && operation.count > 0
-      && !crossesNodes(index, operation.to)
-      && costs.kernels[Int(lanes[index].kernel)].laneBandwidth != nil
+  private mutating func storesDirectly(_ index: Int) -> Bool {
+    guard costs.kernels[Int(lanes[index].kernel)].laneBandwidth != nil,
+      lanes[index].operation.kind == .put || lanes[index].operation.actions.contains(.send),
+      lanes[index].operation.count > 0
+    else { return false }
+    return !crossesNodes(index, lanes[index].operation.to)
   }
 
   /// The bytes that a lane moves for an operation, as ``Costs/KernelCosts/laneBandwidth`` counts.
   ///
   /// A NIC reads what is put through it by itself.
-  private func bytesMoved(_ index: Int, _ operation: Operation) -> Int {
+  private mutating func bytesMoved(_ index: Int, _ operation: Operation) -> Int {
     let payload = operation.count * costs.elementBytes
     if operation.kind == .put && !crossesNodes(index, operation.to) {
       return payload * expansion(operation.destination)
@@ -104,7 +107,7 @@ extension Simulation where Network: ~Copyable {
     return source + payload * expansion(operation.addend) + destination
   }
 
-  private func expansion(_ location: Location) -> Int {
+  private mutating func expansion(_ location: Location) -> Int {
     schedule.buffers[Int(location.buffer)].storage.expansion
   }
 
@@ -115,19 +118,21 @@ extension Simulation where Network: ~Copyable {
   private mutating func send(
     _ index: Int, at time: SimDuration, sourceRate: Int, isOpen: Bool
   ) -> Int32 {
-    let operation = lanes[index].operation
+    let kind = lanes[index].operation.kind
+    let destination = lanes[index].operation.to
     let source = index / schedule.lanes
-    let target = Int(operation.to.peer)
+    let target = Int(destination.peer)
     if source == target { return signalOwnLane(index, at: time) }
-    let payload = operation.count * costs.elementBytes
-    let crosses = crossesNodes(index, operation.to)
+    let payload = lanes[index].operation.count * costs.elementBytes
+    let crosses = crossesNodes(index, destination)
     var path = lanes[index].path
     var start = time
     let bytes: Int
-    switch operation.kind {
+    switch kind {
     case .put, .signal:
       bytes =
-        operation.kind == .signal ? costs.signalBytes : payload * expansion(operation.destination)
+        kind == .signal
+        ? costs.signalBytes : payload * expansion(lanes[index].operation.destination)
       let overhead = crosses ? costs.put.network : costs.put.scaleUp
       path.synchronization += overhead
       start += overhead
@@ -147,16 +152,16 @@ extension Simulation where Network: ~Copyable {
     }
     messageCount += fold.factor
     byteCount += bytes * fold.factor
-    let port = outgoing(index, operation.to)
+    let port = outgoing(index, destination)
     var route = fabric.route(from: source, to: target, stripe: index % schedule.lanes)
-      .crossed(via: operation.via)
+      .crossed(via: lanes[index].operation.via)
     if fold.factor > 1 {
       route.first %= Int32(fabric.linksPerNode)
       if route.last >= 0 { route.last %= Int32(fabric.linksPerNode) }
     }
     let id = messages.insert(
       MessageState(
-        isFlag: operation.kind != .transfer, crossesNodes: crosses, bytes: bytes,
+        isFlag: kind != .transfer, crossesNodes: crosses, bytes: bytes,
         sourceRate: sourceRate, route: route, injected: start, isOpen: isOpen, path: path,
         departure: path, port: port))
     append(id, to: port)
@@ -195,21 +200,21 @@ extension Simulation where Network: ~Copyable {
   mutating func inject(_ id: Int32, at time: SimDuration) {
     if network.start(id, at: time, messages: &messages, queue: &queue) {
       arrived(id)
-    } else if streams(messages[id]), let start = firstGrain(messages[id]) {
+    } else if streams(id), let start = firstGrain(id) {
       wakeReceiver(of: id, at: start)
     }
   }
 
   /// Wakes the lane that waits for a message of which more has become known.
   mutating func arrived(_ id: Int32) {
-    if streams(messages[id]), let start = firstGrain(messages[id]) {
+    if streams(id), let start = firstGrain(id) {
       wakeReceiver(of: id, at: start)
     }
     guard messages[id].isSettled, let arrival = messages[id].arrival else { return }
     let drainer = messages[id].drainer
     if drainer >= 0 {
       messages[id].drainer = -1
-      let last = max(arrival + receiveCost(messages[id]), lanes[Int(drainer)].now)
+      let last = max(arrival + receiveCost(id), lanes[Int(drainer)].now)
       queue.push(Event(.lane, drainer), at: last)
     } else {
       wakeReceiver(of: id, at: arrival)
@@ -222,52 +227,52 @@ extension Simulation where Network: ~Copyable {
     let receiver = ports[port].receiver
     guard receiver >= 0, ports[port].first == id else { return }
     ports[port].receiver = -1
-    queue.push(Event(.lane, receiver), at: moment + receiveCost(messages[id]))
+    queue.push(Event(.lane, receiver), at: moment + receiveCost(id))
   }
 
   // MARK: - Receiving
 
   /// Whether a lane works on a message while it still arrives.
-  func streams(_ message: MessageState) -> Bool {
+  mutating func streams(_ id: Int32) -> Bool {
     guard let grain = costs.streamGrain else { return false }
-    return message.bytes > grain && !message.crossesNodes && !message.isFlag
+    return messages[id].bytes > grain && !messages[id].crossesNodes && !messages[id].isFlag
   }
 
   /// When enough of a streamed message is there for a lane to start on it: its first grain, at the
   /// rate of its sender; nil while its head is not known.
-  func firstGrain(_ message: MessageState) -> SimDuration? {
-    guard let head = message.head else { return nil }
-    let start = head + grainTime(message)
-    return message.isSettled ? min(start, message.arrival ?? start) : start
+  mutating func firstGrain(_ id: Int32) -> SimDuration? {
+    guard let head = messages[id].head else { return nil }
+    let start = head + grainTime(id)
+    return messages[id].isSettled ? min(start, messages[id].arrival ?? start) : start
   }
 
-  /// How long a lane works on the grain of a streamed message.
-  private func grainTime(_ message: MessageState) -> SimDuration {
-    guard let grain = costs.streamGrain, message.sourceRate != .max else { return .zero }
-    return Bandwidth(bytesPerSecond: message.sourceRate).time(toMove: grain)
+  /// How long a lane works on the grain of a streamed messages[id].
+  private mutating func grainTime(_ id: Int32) -> SimDuration {
+    guard let grain = costs.streamGrain, messages[id].sourceRate != .max else { return .zero }
+    return Bandwidth(bytesPerSecond: messages[id].sourceRate).time(toMove: grain)
   }
 
   /// From the arrival of a message until the receiver acts on it; nothing for a lane of the rank.
-  func receiveCost(_ message: MessageState) -> SimDuration {
-    guard message.route.first >= 0 else { return .zero }
-    return message.crossesNodes ? costs.receive.network : costs.receive.scaleUp
+  mutating func receiveCost(_ id: Int32) -> SimDuration {
+    guard messages[id].route.first >= 0 else { return .zero }
+    return messages[id].crossesNodes ? costs.receive.network : costs.receive.scaleUp
   }
 
   /// Where the time went until a lane can act on a message's last byte.
-  func tailPath(_ message: MessageState) -> TimeBreakdown {
-    var path = message.path
-    path.synchronization += receiveCost(message)
+  mutating func tailPath(_ id: Int32) -> TimeBreakdown {
+    var path = messages[id].path
+    path.synchronization += receiveCost(id)
     return path
   }
 
   /// Where the time went until a lane can act on a message's first byte.
-  func headPath(_ message: MessageState) -> TimeBreakdown {
-    var path = message.departure
-    path.latency += message.route.latency
-    path.synchronization += receiveCost(message)
-    guard let head = message.head, let start = firstGrain(message) else { return path }
+  mutating func headPath(_ id: Int32) -> TimeBreakdown {
+    var path = messages[id].departure
+    path.latency += messages[id].route.latency
+    path.synchronization += receiveCost(id)
+    guard let head = messages[id].head, let start = firstGrain(id) else { return path }
     path.reduction += start - head
-    path.scaleUpQueueing += start + receiveCost(message) - path.total
+    path.scaleUpQueueing += start + receiveCost(id) - path.total
     return path
   }
 }

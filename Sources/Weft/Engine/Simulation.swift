@@ -4,6 +4,9 @@
 /// what an operation costs stands in ``Costs``. Every lane and message carries the breakdown of its
 /// own time along the path that made it so late, so the critical path is known at the end without
 /// a trace. Nothing is allocated per event once the tables have grown.
+///
+/// What an event runs through is `mutating` even where it changes nothing: a call that borrows a value
+/// of this size without the right to change it copies all of it (Swift 6.3, by its assembly).
 struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   let schedule: S
   let fabric: Fabric
@@ -110,6 +113,11 @@ struct LaneState<Cursor: OperationCursor> {
   var streamed: Int32 = -1
   /// The message that the operation passes those lines on in; -1 if none.
   var passedOn: Int32 = -1
+  /// The ports that were last looked up; -1 if none.
+  ///
+  /// A port that was swept out has another key.
+  var lastOutgoing: Int32 = -1
+  var lastIncoming: Int32 = -1
   /// The elements that the last operation handled, so that the next may go on with them.
   var atHand = AtHand()
   var now = SimDuration.zero

@@ -113,6 +113,17 @@ import Testing
     }
   }
 
+  @Test func `links inside a node do not matter to nodes of one GPU`() throws {
+    var topology = Machine.flat()
+    topology.node.scaleUp.bandwidth = Bandwidth(bytesPerSecond: 1)
+    let fabric = try Fabric(topology, nodes: 4)
+    for name in ["nccl:ring/simple", "nccl:tree/simple", "recursive-doubling"] {
+      let (closed, simulated) = try times(name, bytes: 1 << 26, on: fabric, .flow)
+      #expect(
+        abs(closed.time.seconds / simulated.time.seconds - 1) < 0.17, "\(closed) \(simulated)")
+    }
+  }
+
   @Test func `what has no closed form says so`() throws {
     let fabric = try Fabric(Machine.flat(gpus: 4), nodes: 2)
     let call = CollectiveCall(bytes: 1 << 20, type: .bf16, inPlace: true, launch: .graph)

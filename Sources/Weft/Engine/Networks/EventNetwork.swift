@@ -24,6 +24,8 @@ struct EventNetwork: NetworkModel, ~Copyable {
   /// What messages that have chosen a link will take on it, until they reach it.
   private var booked: Slab<SimDuration>
   private var started = 0
+  /// The last transfer time worked out: messages of a schedule are mostly of one size.
+  private var known = (bytes: -1, rate: 0, time: SimDuration.zero)
 
   init(fabric: Fabric, fold: Fold) {
     self.fabric = fabric
@@ -87,9 +89,14 @@ struct EventNetwork: NetworkModel, ~Copyable {
     return id
   }
 
-  private func serialization(_ bytes: Int, on link: Int, atMost rate: Int) -> SimDuration {
-    let own = fabric.bandwidth(ofLink: link).bytesPerSecond
-    return Bandwidth(bytesPerSecond: min(own, rate)).time(toMove: bytes)
+  private mutating func serialization(
+    _ bytes: Int, on link: Int, atMost rate: Int
+  ) -> SimDuration {
+    let rate = min(fabric.bandwidth(ofLink: link).bytesPerSecond, rate)
+    if bytes != known.bytes || rate != known.rate {
+      known = (bytes, rate, Bandwidth(bytesPerSecond: rate).time(toMove: bytes))
+    }
+    return known.time
   }
 }
 

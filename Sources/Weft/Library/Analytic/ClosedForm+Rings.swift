@@ -51,7 +51,9 @@ extension Ring: ClosedFormSchedule {
       path.latency += extraLatency(hops: laps + 1, on: machine)
       path.add(near.time, times: laps * (perNode - 1))
       path.add(near.time.orLonger(far.interval), times: rest)
-      path.add(far.interval.orLonger(near.interval), times: slices - 1)
+      // With one GPU per node there is no link inside it.
+      let slowest = perNode > 1 ? far.interval.orLonger(near.interval) : far.interval
+      path.add(slowest, times: slices - 1)
       var stay = far.time
       stay.add(far.interval, times: slices * steps - 1)
       path = path.orLonger(stay)

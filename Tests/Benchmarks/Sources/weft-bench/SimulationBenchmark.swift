@@ -15,7 +15,7 @@ enum SimulationBenchmark {
   }
 
   /// A ring of 1024 ranks: 2.1 million messages.
-  static func ring() throws -> Case { try plain(.ring, nodes: 1024) }
+  static func ring(nodes: Int = 1024) throws -> Case { try plain(.ring, nodes: nodes) }
 
   /// Prints a table of seconds and messages per second.
   static func run() throws {
@@ -37,23 +37,26 @@ enum SimulationBenchmark {
   private static let call = CollectiveCall(
     bytes: 1 << 20, type: .bf16, inPlace: true, launch: .graph)
 
-  private static func plain(_ algorithm: PlainAlgorithm, nodes: Int) throws -> Case {
+  static func plain(_ algorithm: PlainAlgorithm, nodes: Int) throws -> Case {
     let fabric = try Fabric(topology(gpus: 1), nodes: nodes)
     let layout = Layout(nodes: nodes, ranksPerNode: 1)
     return Case(
-      name: "\(algorithm.rawValue) \(nodes)", plan: algorithm.plan(for: call, layout: layout),
+      name: "\(algorithm.rawValue) \(nodes)", plan: try algorithm.plan(for: call, layout: layout),
       fabric: fabric)
   }
 
-  private static func nvrar() throws -> Case {
-    let fabric = try Fabric(topology(gpus: 4), nodes: 1024)
+  static func nvrar(
+    nodes: Int = 1024, parameters: NVRARPlanner.Parameters = .standard
+  ) throws -> Case {
+    let fabric = try Fabric(topology(gpus: 4), nodes: nodes)
+    let planner = NVRARPlanner(fabric: fabric, profile: profile)
     return Case(
-      name: "nvrar 1024 x 4", plan: NVRARPlanner(fabric: fabric, profile: profile).plan(for: call),
+      name: "nvrar \(nodes) x 4", plan: planner.plan(for: call, parameters: parameters),
       fabric: fabric)
   }
 
   /// Nodes on one ideal switch, 25 GB/s and 2 us between them.
-  private static func topology(gpus: Int) -> Topology {
+  static func topology(gpus: Int) -> Topology {
     Topology(
       name: "bench", title: "benchmark machine",
       gpu: GPU(

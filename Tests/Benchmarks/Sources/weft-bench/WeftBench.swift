@@ -1,6 +1,6 @@
 import Glibc
 
-/// Measures the event queue and whole simulations, or checks their cost.
+/// Measures the event queue, whole simulations and requests for memory, or checks their cost.
 @main
 enum WeftBench {
   static func main() throws {
@@ -9,11 +9,17 @@ enum WeftBench {
       QueueBenchmark.run()
       print()
       try SimulationBenchmark.run()
+      print()
+      _ = try AllocationBenchmark.run()
+      print()
+      try TargetBenchmark.run()
     case ["queue"]: QueueBenchmark.run()
     case ["simulation"]: try SimulationBenchmark.run()
+    case ["targets"]: try TargetBenchmark.run()
+    case ["allocations"]: exit(try AllocationBenchmark.run() ? 0 : 1)
     case ["--gate"]: exit(try Gate.run() ? 0 : 1)
     default:
-      print("usage: weft-bench [queue | simulation | --gate]")
+      print("usage: weft-bench [queue | simulation | targets | allocations | --gate]")
       exit(64)
     }
   }
