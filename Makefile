@@ -1,12 +1,13 @@
 # make demo    install what is missing, build in release, predict LLM strong scaling
 # make test    install what is missing, build in debug, run the tests
+# make runtime  install Open MPI and CMake if missing, build what runs schedules on CPUs
 # make bench   measure the engine: event queue, messages per second
 # make gate    the same in short, failing on a gross regression
 # make accuracy  hold predictions against measurements, write docs/accuracy.md
 # make nvrar   compare NVRAR with NCCL, write docs/nvrar.md
 # make format  format the sources in place
 
-.PHONY: demo test bench gate accuracy nvrar format lint setup release
+.PHONY: demo test runtime runtime-setup bench gate accuracy nvrar format lint setup release
 
 WEFT := .build/release/weft
 DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
@@ -31,6 +32,9 @@ release: setup
 test: setup
 	swift build --build-tests
 	swift test --skip-build --parallel
+
+runtime: runtime-setup
+	$(MAKE) -C Sources/Runtime check
 
 # The benchmarks see internals of the engine, so they are built with testing enabled.
 BENCH := swift run --package-path Tests/Benchmarks -c release -Xswiftc -enable-testing weft-bench
@@ -76,6 +80,24 @@ setup:
 	  echo "Please install GSL, SQLite and pkg-config with their headers:" >&2; \
 	  echo "  Fedora: dnf install gsl-devel sqlite-devel pkgconf" >&2; \
 	  echo "  macOS:  brew install gsl sqlite pkg-config" >&2; \
+	  exit 69; \
+	fi; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "Installing:$$missing"; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
+
+runtime-setup:
+	@missing=""; \
+	command -v mpicxx >/dev/null && command -v mpirun >/dev/null || \
+	  missing="$$missing openmpi-bin libopenmpi-dev"; \
+	command -v cmake >/dev/null || missing="$$missing cmake"; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
+	[ -z "$$missing" ] && exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Please install MPI, CMake and a C++ compiler:" >&2; \
+	  echo "  Fedora: dnf install openmpi-devel cmake gcc-c++" >&2; \
+	  echo "  macOS:  brew install open-mpi cmake" >&2; \
 	  exit 69; \
 	fi; \
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

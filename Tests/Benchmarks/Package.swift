@@ -20,7 +20,7 @@ let package = Package(
         .enableUpcomingFeature("MemberImportVisibility"),
         .treatAllWarnings(as: .error),
         .strictMemorySafety(),
-      ])
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -70,6 +70,7 @@ import WeftFiles
   }
 
   @Test(arguments: [
+    ("command: predict", "kind: headlines", 3, "published headlines"),
     ("command: predict", "command: guess", 3, "'guess' is not known"),
     ("  batch: 8", "  batch: [8]", 6, "'batch' is a list"),
     ("gpus: [8, 16]", "gpus: 8", 8, "the axis 'gpus' does not vary"),

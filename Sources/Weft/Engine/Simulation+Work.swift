@@ -108,7 +108,7 @@ extension Simulation where Network: ~Copyable {
   }
 
   private mutating func expansion(_ location: Location) -> Int {
-    schedule.buffers[Int(location.buffer)].storage.expansion
+    expansions[Int(location.buffer)]
   }
 
   // MARK: - Messages

@@ -13,6 +13,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   let costs: Costs
   let calls: Int
   let fold: Fold
+  /// How many bytes a buffer stores per byte of data; kept, since schedules make their lists anew.
+  let expansions: [Int]
 
   var network: Network
   var queue = EventQueue()
@@ -37,6 +39,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     self.fabric = fabric
     self.costs = costs
     self.calls = calls
+    expansions = schedule.buffers.map(\.storage.expansion)
     fold = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed)
     let laneCount = fold.members * schedule.lanes
     network = Network(fabric: fabric, fold: fold)

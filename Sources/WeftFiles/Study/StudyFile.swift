@@ -125,6 +125,11 @@ public struct StudyFile: Sendable {
     var reader = try YAMLDocument(text: text, file: file).reader()
     self.file = file
     self.text = text
+    if try reader.optionalString("kind") == "headlines" {
+      throw reader.error(
+        at: "kind", "this study compares predictions with published headlines",
+        fix: "run weft predict --study with it")
+    }
     name = try reader.string("name")
     title = try reader.optionalString("title") ?? name
     command = try reader.choice("command", of: Command.self)
