@@ -13,12 +13,15 @@ struct CalibrateCommand: ParsableCommand {
       Every measured call is simulated inside the fit. What the data do not determine stays nominal \
       and is named with the reason. The profile that -o writes holds values, standard errors, \
       correlations and residuals; commands that take --profile then give 95 % intervals. Rows of \
-      different systems, versions or environments never share a fit unless --pool asks for it.
+      different systems, versions or environments never share a fit unless --pool asks for it. \
+      Files of kernel times give the parameters of kernels' forms; files of decode steps or serving \
+      runs what an engine adds to a step, to each sequence, kernel and collective.
       """)
 
   @OptionGroup var topology: TopologyOptions
   @OptionGroup var start: ProfileOptions
   @OptionGroup var rowsOptions: MeasurementOptions
+  @OptionGroup var steps: StepOptions
   @OptionGroup var fitting: FittingOptions
   @OptionGroup var global: GlobalOptions
 
@@ -36,6 +39,8 @@ struct CalibrateCommand: ParsableCommand {
     let file = try topology.load(global)
     if topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     try Output.checkFolder(of: global.output)
+    if try rowsOptions.areSteps() { return try calibrateSteps(file.topology) }
+    try steps.checkUnused()
     let nominal = try start.load(for: file.topology, global)
     if rowsOptions.measurements.contains(where: KernelFile.isKernelFile) {
       return try calibrateKernels(file.topology, nominal)
@@ -77,6 +82,16 @@ struct CalibrateCommand: ParsableCommand {
       topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
     let (report, profile) = try global.timed("the calibration") {
       try kernels.run(rowsOptions.measurements)
+    }
+    try emit(report, profile)
+  }
+
+  /// Fits files of decode steps or serving runs.
+  private func calibrateSteps(_ topology: Topology) throws {
+    let comparison = try rowsOptions.steps(steps, on: topology, start, global)
+    try comparison.requireOneSystem(pooled: fitting.pool)
+    let (report, profile) = try global.timed("the calibration") {
+      try StepCalibrationReport(comparison: comparison, name: name, date: date).run()
     }
     try emit(report, profile)
   }

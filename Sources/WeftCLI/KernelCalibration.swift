@@ -24,13 +24,14 @@ struct KernelCalibration {
   func run(_ paths: [String]) throws -> (report: Report, profile: CalibratedProfile) {
     var products: [KernelFit.Observation<MatrixProduct>] = []
     var decodes: [KernelFit.Observation<DecodeAttention>] = []
+    var prefills: [KernelFit.Observation<PrefillAttention>] = []
     var unusable: [UnusableRow] = []
     var data: [(file: String, rows: Int)] = []
     var left = 0
     for path in paths {
       let file = try KernelFile(path: path)
       unusable += file.unusable
-      let before = products.count + decodes.count
+      let before = products.count + decodes.count + prefills.count
       for row in file.rows {
         switch row.kernel {
         // What language models run at decode; others follow other forms.
@@ -39,10 +40,13 @@ struct KernelCalibration {
         case .decode(let form)
         where form.length >= 128 && form.heads > form.keyValueHeads && form.sequences <= 256:
           decodes.append(.init(form: form, seconds: row.microseconds * 1e-6))
-        case .product, .decode: left += 1
+        case .prefill(let form, let isGrouped) where form.length >= 128 && isGrouped:
+          prefills.append(.init(form: form, seconds: row.microseconds * 1e-6))
+        case .product, .decode, .prefill: left += 1
         }
       }
-      data.append((file: path, rows: products.count + decodes.count - before))
+      let after = products.count + decodes.count + prefills.count
+      data.append((file: path, rows: after - before))
     }
     var parts: [Part] = []
     if !products.isEmpty {
@@ -56,10 +60,14 @@ struct KernelCalibration {
           [$0.sequences, $0.length]
         })
     }
+    if !prefills.isEmpty {
+      parts.append(
+        try part("prefill attention", prefills, held: held) { [$0.sequences, $0.length] })
+    }
     guard !parts.isEmpty else {
       throw Failure(
         .badContent, "no row is of a kernel that is fitted",
-        fix: "give matrix products of m up to 256, or decode attention from 128 tokens on")
+        fix: "give matrix products of m up to 256, or attention from 128 tokens on")
     }
     var profile = nominal
     for part in parts {

@@ -6,15 +6,18 @@ import WeftFiles
 struct MeasurementOptions: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
-    help: "Files of measured times: CSV, the output of nccl-tests, Inspector or OSU.")
+    help: """
+      Files of measured times: CSV of collectives, kernels, decode steps or serving runs, the \
+      output of nccl-tests, Inspector or OSU.
+      """)
   var measurements: [String] = []
 
   @Option(
     name: .customLong("where"),
     help: ArgumentHelp(
       """
-      Use rows alone whose column has this text in it, or with column<=number and column>=number \
-      is in this range; repeatable.
+      Use rows alone whose column has this text in it, or one of several between |, or with \
+      column<=number and column>=number is in this range; repeatable.
       """, valueName: "column=value"))
   var conditions: [String] = []
 
@@ -51,7 +54,7 @@ struct MeasurementOptions: ParsableArguments {
     var files: [MeasurementFile] = []
     for path in measurements { files.append(try MeasurementFile(path: path)) }
     let filter = try RowFilter(conditions, columns: files.flatMap(\.columns))
-    let chosen = try filter.choose(from: files)
+    let chosen = try filter.choose(from: files.flatMap(\.measurements))
     var validation = Validation(
       topology: topology, profile: profile,
       defaults: MeasuredCall.Defaults(library: library, launch: launch))

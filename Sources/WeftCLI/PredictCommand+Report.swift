@@ -18,7 +18,7 @@ extension Report {
   init(rows: [Prediction], hasFront: Bool) {
     var columns = [
       "gpus", "nodes", "plan", "all_reduce", "ttft_ms", "tpot_ms", "latency_s", "tokens_per_s",
-      "memory_GiB_per_gpu", "speedup", "efficiency", "bottleneck",
+      "memory_GiB_per_gpu", "largest_batch", "speedup", "efficiency", "bottleneck",
     ]
     // Two plans asked for may come down to one, so then the rows say which they answer.
     if Set(rows.map(\.requested)).count > 1 { columns.insert("requested", at: 2) }
@@ -72,6 +72,7 @@ extension Record {
       "tokens_per_s": Value(timing?.tokensPerSecond),
       "tokens_per_s_per_gpu": Value(timing.map { $0.tokensPerSecond / Double(prediction.gpus) }),
       "memory_GiB_per_gpu": Value(prediction.memory?.gib),
+      "memory_GiB": .object(Self.parts(of: prediction.memory)),
       "largest_batch": Value(prediction.largestBatch),
       "running": Value(timing?.running),
       "fits": .bool(prediction.fits),
@@ -91,6 +92,15 @@ extension Record {
       "bottleneck": Value(timing?.bottleneck.rawValue),
       "tpot_low_ms": Value(timing?.tpotInterval?.lowerBound.milliseconds),
       "tpot_high_ms": Value(timing?.tpotInterval?.upperBound.milliseconds),
+    ])
+  }
+
+  /// What fills the fullest GPU; every value is null where the plan is illegal.
+  private static func parts(of memory: MemoryUse?) -> Record {
+    func gib(_ bytes: Double?) -> Value { Value(bytes.map { $0 / 1_073_741_824 }) }
+    return Record([
+      "weights": gib(memory?.weights), "keys_values": gib(memory?.keyValues),
+      "activations": gib(memory?.activations), "reserved": gib(memory?.reserved),
     ])
   }
 
@@ -135,7 +145,9 @@ extension Report {
           ])))
       let text = Self.change(before?.latency, after?.latency).map { change in
         let tpot = Self.change(before?.tpot, after?.tpot).map { ", TPOT \(Percent.signed($0))" }
+        let idle = change.magnitude < 0.05 && changed.engine.decodeLaunch == .eager
         return "latency \(Percent.signed(change))\(tpot ?? "")"
+          + (idle ? ": the host starts kernels faster than the GPU runs them" : "")
       }
       notes.append(
         "what if \(change.text): \(Self.name(row)): \(text ?? answer?.reason ?? "no such plan")")
@@ -199,8 +211,21 @@ extension Report {
       notes.append(
         "\(Self.name(row)): bound by \(row.timing?.bottleneck.rawValue ?? "nothing"), "
           + "\(Self.shares(row)); \(text.joined(separator: ", "))")
+      if let memory = row.memory { notes.append("\(Self.name(row)): \(Self.text(of: memory))") }
+      if let timing = row.timing, row.plan.contains("pp") {
+        notes.append(
+          "\(Self.name(row)): \(timing.prefillMicroBatches) micro-batches in prefill, "
+            + "\(timing.decodeMicroBatches) in decode, the fastest numbers")
+      }
     }
     extra["sensitivity_pct"] = .list(entries)
+  }
+
+  private static func text(of memory: MemoryUse) -> String {
+    func gib(_ bytes: Double) -> String { String(format: "%.1f GiB", bytes / 1_073_741_824) }
+    return "memory of the fullest GPU: weights \(gib(memory.weights)), keys and values "
+      + "\(gib(memory.keyValues)), activations \(gib(memory.activations)), libraries "
+      + gib(memory.reserved)
   }
 
   /// The parts of a decode step, largest first.
@@ -227,7 +252,8 @@ extension Report {
     "tpot_ms: the mean step over the other decode - 1 tokens, keys and values growing; with "
       + "continuous batching it holds other requests' prompts",
     "latency_s: TTFT + (decode - 1) TPOT; tokens_per_s: output tokens of all replicas over it",
-    "batch: sequences of one replica; running: those that fit in memory at once",
+    "batch: sequences of one replica; running: those that fit in memory at once; largest_batch: the "
+      + "most of them that fit",
     "speedup, efficiency: against the smallest GPU count given that fits, same plan and all-reduce",
     "bottleneck: what binds the largest part of the latency: compute and memory are the GPU's "
       + "arithmetic and its HBM, launch the start of kernels, latency fixed times of kernels and "

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Weft
+import WeftCalibration
 import WeftFiles
 
 /// `weft predict`: strong scaling of LLM inference.
@@ -68,7 +69,11 @@ struct PredictCommand: ParsableCommand {
         + "'launch=eager' or 'dtype=fp8'; repeatable.", valueName: "path=change"))
   var whatIf: [String] = []
 
-  @Option(help: "Decode steps of your own (CSV) that correct what the host and launches cost.")
+  @Option(
+    help: """
+      Decode steps or serving runs of your own (CSV) that correct what the host and launches cost; \
+      weft calibrate keeps such a correction as a profile.
+      """)
   var measured: String?
 
   @Flag(help: "Add definitions, sensitivities, crossovers of plans, and which all-reduce to use.")
@@ -95,8 +100,11 @@ struct PredictCommand: ParsableCommand {
     try Output.checkFolder(of: global.output)
     var timer = CachingTimer(SimulatedTimer(topology: request.topology, profile: request.profile))
     var notes = Self.transferNotes(request.profile)
-    if let measured {
-      notes.append(try correct(&request, with: measured, timer: &timer))
+    if let measured { notes.append(try correct(&request, with: measured)) }
+    if let own = request.profile.stepCalibration, own.engine != request.engine.name {
+      Console.warn(
+        "the profile was calibrated on steps of \(own.engine), not of \(request.engine.name)",
+        global)
     }
     let rows = try global.timed("prediction") {
       try predictions(of: request, batches: batches, timer: &timer)
@@ -113,7 +121,10 @@ struct PredictCommand: ParsableCommand {
   private func predictions(
     of request: PredictionRequest, batches: [Int], timer: inout CachingTimer<SimulatedTimer>
   ) throws -> [Prediction] {
-    let rows = try request.predictions(batches: batches, timer: &timer)
+    let rows = try batches.flatMap { batch in
+      let asked = try request.asked(batch: batch)
+      return try asked.bounded(try asked.predictions(timer: &timer), timer: &timer)
+    }
     try Self.check(rows)
     return rows
   }
@@ -130,7 +141,7 @@ struct PredictCommand: ParsableCommand {
       libraries: try libraries(),
       workload: try InferenceWorkload(
         batch: try batches().first ?? 1, prompt: prompt, decode: decode),
-      weights: try type("--dtype", dtype), keyValues: try type("--kv-dtype", kvDtype),
+      weights: try Self.type("--dtype", dtype), keyValues: try Self.type("--kv-dtype", kvDtype),
       engine: engine.engine)
   }
 
@@ -148,12 +159,15 @@ extension PredictionRequest {
   func predictions(
     batches: [Int], timer: inout CachingTimer<SimulatedTimer>
   ) throws -> [Prediction] {
-    try batches.flatMap { batch in
-      var asked = self
-      asked.workload = try InferenceWorkload(
-        batch: batch, prompt: workload.prompt, decode: workload.decode)
-      return try asked.predictions(timer: &timer)
-    }
+    try batches.flatMap { try asked(batch: $0).predictions(timer: &timer) }
+  }
+
+  /// The question for another batch.
+  func asked(batch: Int) throws(WorkloadError) -> PredictionRequest {
+    var asked = self
+    asked.workload = try InferenceWorkload(
+      batch: batch, prompt: workload.prompt, decode: workload.decode)
+    return asked
   }
 }
 
@@ -217,10 +231,11 @@ extension PredictCommand {
     return libraries
   }
 
-  private func type(_ flag: String, _ name: String?) throws(Failure) -> DataType? {
+  /// The type of a name; nil for none.
+  static func type(_ flag: String, _ name: String?) throws(Failure) -> DataType? {
     guard let name else { return nil }
     if let type = DataType(name: name) { return type }
-    throw Self.unknown(flag, name, among: DataType.allCases.map(\.rawValue))
+    throw unknown(flag, name, among: DataType.allCases.map(\.rawValue))
   }
 
   private static func unknown(_ flag: String, _ name: String, among names: [String]) -> Failure {
@@ -240,17 +255,24 @@ extension PredictCommand {
 
   /// Corrects the engine's terms with the user's steps, and says so in a line.
   private func correct(
-    _ request: inout PredictionRequest, with path: String,
-    timer: inout CachingTimer<SimulatedTimer>
+    _ request: inout PredictionRequest, with path: String
   ) throws -> String {
     let file = try StepFile(path: path)
-    for reason in file.unused { Console.warn(reason, global) }
-    let terms = try EngineTerms(fitting: file.measurements, of: request, timer: &timer)
-    request.profile = terms.applied(to: request.profile, source: "fit to \(path)")
-    let values = terms.values.map { "\($0.key.rawValue) \(SimDuration.seconds($0.seconds))" }
-    let (before, after) = (terms.errors.map(\.before).sorted(), terms.errors.map(\.after).sorted())
-    return "\(path): \(file.measurements.count) steps give \(values.joined(separator: ", ")); "
-      + "median error \(Percent.text(before[before.count / 2])) before, "
-      + "\(Percent.text(after[after.count / 2])) after"
+    for note in Validation.notes(of: file.unusable)
+      + MeasurementOptions.warnings(file.rows, request)
+    {
+      Console.warn(note, global)
+    }
+    let comparison = StepComparison(request: request, rows: file.rows, unusable: [])
+    try comparison.requireOneSystem(pooled: false)
+    let (fit, profile) = try comparison.fit(Array(file.rows.indices))
+    request.profile = profile
+    let values = zip(EngineTerms.keys, fit.values).map {
+      "\($0.rawValue) \(SimDuration.seconds($1))"
+    }
+    let before = Accuracy.figures(fit.rows.map { $0.before / $0.time - 1 })
+    let after = Accuracy.figures(zip(fit.rows, fit.fitted).map { $1 / $0.time - 1 })
+    return "\(path): \(file.rows.count) steps give \(values.joined(separator: ", ")); median error "
+      + "\(Percent.text(before?.median ?? 0)) before, \(Percent.text(after?.median ?? 0)) after"
   }
 }

@@ -1,11 +1,30 @@
 import WeftFiles
 
+/// A row that conditions on its columns can choose.
+protocol FilteredRow {
+  /// The cells that are not blank, by the name of their column.
+  var cells: [String: String] { get }
+
+  /// Whether the cell of a column has a text in it; a number must be equal.
+  func matches(column: String, _ text: String) -> Bool
+}
+
+extension Measurement: FilteredRow {}
+
+extension StepFile.Row: FilteredRow {
+  func matches(column: String, _ text: String) -> Bool {
+    guard let cell = cells[column] else { return false }
+    if let left = Double(cell), let right = Double(text) { return left == right }
+    return cell.lowercased().contains(text.lowercased())
+  }
+}
+
 /// The rows that `--where` asks for.
 struct RowFilter {
-  /// One condition: `column=text`, or `column<=number` and `column>=number`.
+  /// One condition: `column=text` or `column=text|text`, or `column<=number` and `column>=number`.
   private struct Condition {
     enum Test {
-      case contains(String)
+      case contains([String])
       case atMost(Double)
       case atLeast(Double)
     }
@@ -20,16 +39,17 @@ struct RowFilter {
       guard parts.count == 2 else { return nil }
       self.argument = argument
       column = parts[0]
-      test = .contains(parts[1])
+      test = .contains(parts[1].split(separator: "|").map(String.init))
       guard column.hasSuffix("<") || column.hasSuffix(">") else { return }
       guard let bound = Double(parts[1]), bound.isFinite else { return nil }
       test = column.hasSuffix("<") ? .atMost(bound) : .atLeast(bound)
       column.removeLast()
     }
 
-    func holds(for row: Measurement) -> Bool {
+    func holds(for row: some FilteredRow) -> Bool {
       switch test {
-      case .contains(let text): return row.matches(column: column, text)
+      case .contains(let texts):
+        return texts.contains { row.matches(column: column, $0) }
       case .atMost(let bound):
         return row.cells[column].flatMap(Double.init).map { $0 <= bound } ?? false
       case .atLeast(let bound):
@@ -38,7 +58,9 @@ struct RowFilter {
     }
 
     var description: String {
-      if case .contains(let text) = test { return "'\(text)' in \(column)" }
+      if case .contains(let texts) = test {
+        return texts.map { "'\($0)'" }.joined(separator: " or ") + " in \(column)"
+      }
       return "'\(argument)'"
     }
   }
@@ -67,8 +89,7 @@ struct RowFilter {
   /// The rows that every condition holds for.
   ///
   /// - Throws: ``Failure`` if there are none, with what the column of the first condition has.
-  func choose(from files: [MeasurementFile]) throws(Failure) -> [Measurement] {
-    let all = files.flatMap(\.measurements)
+  func choose<Row: FilteredRow>(from all: [Row]) throws(Failure) -> [Row] {
     let chosen = all.filter { row in
       conditions.allSatisfy { $0.holds(for: row) }
     }

@@ -14,12 +14,14 @@ struct ValidateCommand: ParsableCommand {
       than once, in place and out of place included, counts once with its best time; how far the \
       others are above it is the noise. With --folds every call is predicted by a calibration that \
       has not seen it: by size, of K folds the k-th has every K-th size; by nodes, each number of \
-      nodes is predicted from the smaller ones; by system, each from the others.
+      nodes is predicted from the smaller ones; by system, each from the others. Files of decode \
+      steps and serving runs are compared by their TPOT, and folds are made of batches.
       """)
 
   @OptionGroup var topology: TopologyOptions
   @OptionGroup var profile: ProfileOptions
   @OptionGroup var rowsOptions: MeasurementOptions
+  @OptionGroup var steps: StepOptions
   @OptionGroup var fitting: FittingOptions
   @OptionGroup var global: GlobalOptions
 
@@ -41,6 +43,8 @@ struct ValidateCommand: ParsableCommand {
     let file = try self.topology.load(global)
     if self.topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     let topology = file.topology
+    if try rowsOptions.areSteps() { return try validateSteps(topology) }
+    try steps.checkUnused()
     let profile = try self.profile.load(for: topology, global)
     var validation = try rowsOptions.calls(on: topology, profile: profile)
     var notes: [String] = []
@@ -65,7 +69,35 @@ struct ValidateCommand: ParsableCommand {
         + foldsBy.rawValue
     try global.emit(
       validation.report(rows: rows, asData: global.format == .json, title: title, notes: notes))
-    try judge(validation)
+    try judge(validation.overall)
+  }
+
+  /// Compares decode steps and serving runs.
+  private func validateSteps(_ topology: Topology) throws {
+    var comparison = try rowsOptions.steps(steps, on: topology, profile, global)
+    var notes: [String] = []
+    try global.timed("the validation") {
+      if let folds {
+        guard foldsBy == .size else {
+          throw Failure(
+            .usage, "--folds-by \(foldsBy.rawValue): folds of steps are made of batches",
+            fix: "leave --folds-by out")
+        }
+        try comparison.requireOneSystem(pooled: fitting.pool)
+        notes = try comparison.predict(folds: folds)
+      } else {
+        try comparison.predict(Array(comparison.rows.indices))
+      }
+    }
+    try comparison.requireResults()
+    let request = comparison.request
+    try global.emit(
+      comparison.report(
+        rows: rows, asData: global.format == .json,
+        title: (folds == nil ? "predictions" : "held-out predictions, folds by batch,")
+          + " for \(request.model.name) under \(request.engine.name) on \(topology.name) against "
+          + "measured TPOT", notes: notes))
+    try judge(comparison.overall)
   }
 
   private func check() throws(Failure) {
@@ -90,8 +122,8 @@ struct ValidateCommand: ParsableCommand {
   }
 
   /// Ends with the exit code of a check that said no, if it does.
-  private func judge(_ validation: Validation) throws {
-    guard let maxError, let overall = validation.overall else { return }
+  private func judge(_ overall: Accuracy.Summary?) throws {
+    guard let maxError, let overall else { return }
     let median = overall.medianAbsolutePercent
     guard median > maxError else { return }
     Console.error(

@@ -82,7 +82,10 @@ extension Validation {
   static func short(_ percent: Double) -> String { String(format: "%.1f", percent) }
 
   /// What was left out and why, in a line per file and reason.
-  var notes: [String] {
+  var notes: [String] { Self.notes(of: unusable) }
+
+  /// Rows that were left out and why, in a line per file and reason.
+  static func notes(of unusable: [UnusableRow]) -> [String] {
     struct Cause: Hashable {
       var file: String
       var reason: String
@@ -105,7 +108,7 @@ extension Validation {
 
 extension Record {
   /// A group and window with its figures, as the contract has it.
-  fileprivate init(
+  init(
     _ group: Accuracy.Group, window: Accuracy.Window, _ summary: Accuracy.Summary
   ) {
     self.init([
@@ -118,7 +121,7 @@ extension Record {
   }
 
   /// The figures of some calls.
-  fileprivate init(_ summary: Accuracy.Summary) {
+  init(_ summary: Accuracy.Summary) {
     self.init([
       "rows": .integer(summary.calls), "median_abs_pct": .number(summary.medianAbsolutePercent),
       "p95_abs_pct": .number(summary.p95AbsolutePercent), "bias_pct": .number(summary.biasPercent),

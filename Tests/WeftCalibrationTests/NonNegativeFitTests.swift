@@ -42,4 +42,29 @@ import Testing
       try NonNegativeFit([Sample(amounts: [0], time: 1), Sample(amounts: [0], time: 2)])
     }
   }
+
+  @Test func `what is known of a time is no cost`() throws {
+    let samples = (1...6).map {
+      Sample(amounts: [Double($0)], known: 100, time: 100 + 3 * Double($0))
+    }
+    #expect(abs(try NonNegativeFit(samples).costs[0] - 3) < 1e-9)
+  }
+
+  @Test func `by the Bayesian criterion samples pay for no cost that they say nothing about`()
+    throws
+  {
+    let noise = [1.01, 0.99, 1.01, 0.99, 1.01, 0.99]
+    let samples = noise.enumerated().map { index, factor in
+      Sample(amounts: [1, Double(index % 3)], time: 50 * factor)
+    }
+    let fit = try NonNegativeFit(samples, choice: .bayesian)
+    #expect(fit.costs[1] == 0 && abs(fit.costs[0] - 50) < 1)
+    let error = try #require(fit.covariance)[0][0].squareRoot()
+    // One per cent of scatter over the root of six.
+    #expect(error > 0.1 && error < 0.5)
+    let none = try NonNegativeFit(
+      samples.map { Sample(amounts: $0.amounts, known: $0.time, time: $0.time) },
+      choice: .bayesian)
+    #expect(none.costs == [0, 0])
+  }
 }

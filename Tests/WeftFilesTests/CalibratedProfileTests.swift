@@ -47,6 +47,55 @@ import WeftFiles
     #expect((file.mismatch(with: vista) ?? file.transfer(to: vista)) != nil)
   }
 
+  private static let steps = StepCalibration(
+    model: "llama-3.1-8b", engine: "torch-graph", topology: "h200-pair",
+    parameters: [
+      .init(name: "host.step", value: 3.5e-4, standardError: 0.25e-4),
+      .init(name: "step.per-collective", value: 8e-6, standardError: 5e-7),
+    ],
+    correlations: [[1, -0.5], [-0.5, 1]], coverageFactor: 2.25, steps: 12, median: 0.015625,
+    halfWidth: 0.0625, gpus: 1...2, batches: 1...32)
+
+  private static func stepsWritten(_ calibration: StepCalibration) -> CalibratedProfile {
+    var profile = Profile(names: ["mine"])
+    profile.stepCalibration = calibration
+    profile[.hostStep] = .init(value: 3.5e-4, standardError: 0.25e-4, source: "fitted")
+    profile[.stepKernel] = .init(value: 0, standardError: 0, source: "fitted")
+    return CalibratedProfile(
+      identity: .init(name: "mine", title: "steps", gpu: "h200"), profile: profile,
+      keys: [(.hostStep, 0), (.stepKernel, 0)], calibration: nil,
+      data: [(file: "s.csv", rows: 12)])
+  }
+
+  @Test func `a calibration on steps is read again, one without terms too`() throws {
+    let folder = try TemporaryFolder()
+    var calibration = Self.steps
+    for _ in 0..<2 {
+      let file = try ProfileFile(
+        path: try folder.write(Self.stepsWritten(calibration).text, to: "p.yaml"))
+      #expect(file.profile.stepCalibration == calibration && file.profile.calibration == nil)
+      #expect(file.profile[.hostStep]?.standardError == 0.25e-4)
+      #expect(file.profile[.stepKernel]?.value == 0)
+      calibration.parameters = []
+      calibration.correlations = []
+    }
+  }
+
+  @Test(arguments: [
+    ("gpus: [1, 2]", "gpus: [2, 1]", "no list of a least and a largest number"),
+    ("half_width: 0.0625", "half_width: -1", "out of range"),
+    ("name: host.step", "name: host.stp", "there is no parameter 'host.stp'"),
+    ("correlations: [-0.5]", "correlations: []", "no list of 1 numbers"),
+  ])
+  func `what makes no sense of steps is refused`(from: String, to: String, problem: String) throws {
+    let folder = try TemporaryFolder()
+    let text = Self.stepsWritten(Self.steps).text
+    #expect(text.contains(from))
+    let path = try folder.write(text.replacing(from, with: to, maxReplacements: 1), to: "p.yaml")
+    let error = #expect(throws: InputError.self) { try ProfileFile(path: path) }
+    #expect(error?.problem.contains(problem) == true, "\(String(describing: error))")
+  }
+
   @Test(arguments: [
     ("sizes: [8, 1024]", "sizes: [8]", "no list of a least and a largest number"),
     ("sizes: [8, 1024]", "sizes: [9, 8]", "no list of a least and a largest number"),

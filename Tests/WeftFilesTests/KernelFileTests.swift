@@ -24,6 +24,16 @@ import WeftFiles
       return
     }
     #expect(form.sequences == 2 && form.length == 4096 && form.isWarm)
+
+    let prefills = try folder.write(
+      "batch,query_heads,kv_heads,head_dim,sequence_length,time_us\n2,8,1,128,4096,12\n",
+      to: "p.csv")
+    #expect(KernelFile.isKernelFile(prefills))
+    #expect(
+      try KernelFile(path: prefills).rows.map(\.kernel) == [
+        .prefill(
+          PrefillAttention(sequences: 2, length: 4096, heads: 8, depth: 256), isGrouped: true)
+      ])
   }
 
   @Test func `what is not of kernels is told apart or refused`() throws {

@@ -11,6 +11,7 @@ import WeftFiles
     ("llama-3.1-405b", 405_853_388_800), ("mixtral-8x7b", 46_702_792_704),
     ("mixtral-8x22b", 140_620_634_112), ("qwen3-30b-a3b", 30_532_122_624),
     ("qwen3-235b-a22b", 235_093_634_560), ("qwen3-32b", 32_762_123_264),
+    ("mistral-7b-v0.3", 7_248_023_552),
   ])
   func `a shipped model has the published size`(name: String, parameters: Int) throws {
     let file = try data.model(name)

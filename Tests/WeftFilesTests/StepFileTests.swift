@@ -20,16 +20,21 @@ import WeftFiles
       all_reduce_x100,m,2,8,65536,1705.9
       """)
     #expect(
-      steps.measurements == [
+      steps.rows.map(\.measurement) == [
         StepMeasurement(
           tensor: 2, workload: try InferenceWorkload(batch: 8, prompt: 1023, decode: 2),
           time: .microseconds(4117.04))
       ])
-    #expect(steps.unused == ["\(folder.path)/steps.csv:3: 'all_reduce_x100' is no decode step"])
+    #expect(steps.rows[0].line == 2 && steps.rows[0].cells["model"] == "m")
+    #expect(
+      steps.unusable == [
+        UnusableRow(
+          file: folder.path + "/steps.csv", line: 3, reason: "'all_reduce_x100' is no decode step")
+      ])
     let serving = try load(
       "tpot_ms,tensor_parallel,concurrency,prompt_tokens,output_tokens\n12.5,4.0,16.0,1024,8192\n")
     #expect(
-      serving.measurements == [
+      serving.rows.map(\.measurement) == [
         StepMeasurement(
           tensor: 4, workload: try InferenceWorkload(batch: 16, prompt: 1024, decode: 8192),
           time: .microseconds(12500))
@@ -47,6 +52,13 @@ import WeftFiles
     #expect(
       error?.problem.hasPrefix(problem) == true || error?.problem.contains("no count") == true)
     #expect(error?.place == "\(folder.path)/steps.csv:\(line)")
+  }
+
+  @Test func `files of steps are told by their header`() throws {
+    let steps = try folder.write("tp,batch,context_or_bytes,time_us,what\n", to: "s.csv")
+    let calls = try folder.write("size_bytes,time_us\n8,1\n", to: "c.csv")
+    #expect(StepFile.isStepFile(steps) && !StepFile.isStepFile(calls))
+    #expect(!StepFile.isStepFile(folder.path + "/none.csv"))
   }
 
   @Test func `the shipped study names machines, models and claims`() throws {

@@ -30,6 +30,8 @@ public struct Profile: Sendable {
   public var names: [String]
   /// What a calibration knows of the errors of its parameters; nil for nominal profiles.
   public var calibration: Calibration?
+  /// What a calibration on measured decode steps knows of its errors; nil if there was none.
+  public var stepCalibration: StepCalibration?
   private var parameters: [Parameter?]
 
   /// Creates a profile without any parameter.
@@ -52,6 +54,7 @@ public struct Profile: Sendable {
     var result = self
     result.names += other.names
     result.calibration = other.calibration ?? calibration
+    result.stepCalibration = other.stepCalibration ?? stepCalibration
     for key in Key.allCases {
       if let parameter = other[key] { result[key] = parameter }
     }

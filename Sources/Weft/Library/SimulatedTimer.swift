@@ -56,8 +56,40 @@ public struct SimulatedTimer: CollectiveTimer {
   func time(
     _ plan: Plan, on fabric: Fabric, isolated: Bool = false
   ) throws(SimulationError) -> CollectiveTime {
-    let result = try plan.simulate(on: fabric, network: network, isolated: isolated)
+    let result = try plan.simulate(
+      on: stand(for: fabric, plan), network: network, isolated: isolated)
     return CollectiveTime(
       time: result.time, breakdown: result.breakdown, bottleneck: result.bottleneck)
+  }
+
+  /// The fabric, or for a long call the same one with all nodes as far apart as the farthest two, on
+  /// which one node may stand for all.
+  ///
+  /// An all-to-all meets the farthest node from every other one, and in a call of so many operations
+  /// the switches on the way are next to nothing; links between switches that can fill leave no such
+  /// way out.
+  private func stand(for fabric: Fabric, _ plan: Plan) -> Fabric {
+    guard fabric.interior == nil, !fabric.hasEqualLatencies else { return fabric }
+    let even = fabric.withEqualDistances
+    guard plan.foldObstacle(on: even) == nil else { return fabric }
+    if case .groupedExchange = plan.schedule { return even }
+    let size = plan.size(on: fabric, foldAllowed: false, limit: Self.longCall)
+    return size.operations >= Self.longCall ? even : fabric
+  }
+
+  /// The operations of a long call; the trees of decode steps have far fewer.
+  private static let longCall = 250_000
+}
+
+extension Fabric {
+  /// The same nodes, all as far apart as the farthest from the first is.
+  var withEqualDistances: Fabric {
+    var topology = topology
+    let switches = (1..<max(2, nodes)).map {
+      topology.network.switches(fromNode: place(of: 0), toNode: place(of: min($0, nodes - 1)))
+    }
+    topology.network.latency += ((switches.max() ?? 1) - 1) * topology.network.hopLatency
+    topology.network.kind = .switch
+    return with(topology: topology)
   }
 }

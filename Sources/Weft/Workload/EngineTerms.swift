@@ -1,5 +1,3 @@
-import Glibc
-
 /// A measured decode step or mean TPOT of the user's own, on one tensor group.
 public struct StepMeasurement: Hashable, Sendable {
   /// The GPUs of the tensor group.
@@ -17,87 +15,69 @@ public struct StepMeasurement: Hashable, Sendable {
   }
 }
 
-/// The terms of an engine that a few measured steps correct: what the host adds to a step and to
-/// each sequence, and what is lost at each kernel and collective.
+/// The terms of an engine that measured steps correct: what the host adds to a step and to each
+/// sequence, and what is lost at each kernel and collective.
 ///
-/// With the four terms at zero the model predicts `p`; the fit finds terms `x >= 0` with
-/// `t = p + x . counts` in least squares of relative errors. Of the subsets of terms it takes the
-/// one with the least `n ln(rss / n) + k ln n` (Schwarz 1978), so that a few steps of one kind do
-/// not pay for terms they say nothing about.
-public struct EngineTerms: Sendable {
-  /// The terms in force; those left out are zero.
-  public var values: [(key: Profile.Key, seconds: Double)]
-  /// The absolute errors before and after, in per cent, one per measurement.
-  public var errors: [(before: Double, after: Double)]
-
+/// With the four terms at zero the model predicts `p`, and with them `p + x . counts`: a fit of the
+/// terms to measured steps is linear.
+public enum EngineTerms {
   /// The terms, in the order of the counts.
-  static let keys: [Profile.Key] = [.hostStep, .stepCollective, .hostSequence, .stepKernel]
+  public static let keys: [Profile.Key] = [
+    .hostStep, .stepCollective, .hostSequence, .stepKernel,
+  ]
 
-  /// Fits the terms to measurements; the request's plans and workload do not matter.
-  ///
-  /// - Throws: ``WorkloadError`` if a measurement is of a plan that is illegal or does not fit, or
-  ///   there are none; and what the timer throws.
-  public init(
-    fitting measurements: [StepMeasurement], of request: PredictionRequest,
-    timer: inout some CollectiveTimer
-  ) throws {
-    guard !measurements.isEmpty else {
-      throw WorkloadError("there is no measurement to correct with", fix: nil)
-    }
-    var bare = request
-    for key in Self.keys { bare.profile[key]?.value = 0 }
-    var rows: [Row] = []
-    for measurement in measurements {
-      let before = try Self.step(measurement, request, timer: &timer)
-      let predicted = try Self.step(measurement, bare, timer: &timer)
-      rows.append(
-        Row(
-          time: measurement.time.seconds, predicted: predicted.seconds, before: before.seconds,
-          counts: try Self.counts(measurement, request)))
-    }
-    let solution = Self.solve(rows)
-    values = zip(Self.keys, solution).map { ($0, $1) }
-    errors = rows.map { row in
-      let after = row.predicted + zip(solution, row.counts).map(*).reduce(0, +)
-      return (100 * abs(row.before / row.time - 1), 100 * abs(after / row.time - 1))
-    }
-  }
-
-  /// The profile with the terms in place of its own.
-  public func applied(to profile: Profile, source: String) -> Profile {
-    var result = profile
-    for (key, seconds) in values {
-      result[key] = Profile.Parameter(value: seconds, source: source)
-    }
-    return result
-  }
-
-  struct Row {
-    var time: Double
+  /// A measured step as a fit takes it; times are in seconds.
+  public struct Row: Hashable, Sendable {
+    /// The measured time.
+    public var time: Double
     /// The model's time without the terms.
-    var predicted: Double
+    public var predicted: Double
     /// The model's time with the profile's own terms.
-    var before: Double
-    /// How often each term counts.
-    var counts: [Double]
+    public var before: Double
+    /// How often each of ``keys`` counts.
+    public var counts: [Double]
+
+    /// Creates a row.
+    public init(time: Double, predicted: Double, before: Double, counts: [Double]) {
+      self.time = time
+      self.predicted = predicted
+      self.before = before
+      self.counts = counts
+    }
   }
 
-  private static func asked(
-    _ measurement: StepMeasurement, _ request: PredictionRequest
-  ) throws(WorkloadError) -> PredictionRequest {
+  /// What the model says of measurements; the request's own plans and workload do not matter.
+  ///
+  /// - Throws: ``WorkloadError`` if a measurement is of a plan that is illegal or does not fit; and
+  ///   what the timer throws.
+  public static func rows(
+    of measurements: [StepMeasurement], in request: PredictionRequest,
+    timer: inout some CollectiveTimer
+  ) throws -> [Row] {
+    var bare = request
+    for key in keys { bare.profile[key]?.value = 0 }
+    return try measurements.map { measurement in
+      Row(
+        time: measurement.time.seconds,
+        predicted: try step(measurement, bare, timer: &timer).seconds,
+        before: try step(measurement, request, timer: &timer).seconds,
+        counts: try counts(measurement, request))
+    }
+  }
+
+  /// The time that a request's model and machine give for a measured step.
+  ///
+  /// - Throws: As ``rows(of:in:timer:)`` does.
+  public static func step(
+    _ measurement: StepMeasurement, _ request: PredictionRequest,
+    timer: inout some CollectiveTimer
+  ) throws -> SimDuration {
     var asked = request
     asked.gpuCounts = [measurement.tensor]
     asked.plans = [try PlanPattern("tp")]
     asked.libraries = [.nccl]
     asked.workload = measurement.workload
-    return asked
-  }
-
-  private static func step(
-    _ measurement: StepMeasurement, _ request: PredictionRequest,
-    timer: inout some CollectiveTimer
-  ) throws -> SimDuration {
-    let row = try asked(measurement, request).predictions(timer: &timer).first
+    let row = try asked.predictions(timer: &timer).first
     guard let tpot = row?.timing?.tpot else {
       throw WorkloadError(
         "a measurement on \(measurement.tensor) GPUs cannot be predicted: "
@@ -120,66 +100,5 @@ public struct EngineTerms: Sendable {
       copiesAllReduces: false
     ).step(of: model.wholeStage, for: .decode(sequences, length: measurement.workload.length))
     return [1, Double(step.collectives), Double(sequences), Double(step.launches)]
-  }
-}
-
-// MARK: - Least squares
-
-extension EngineTerms {
-  /// The terms of the subset that explains the rows best for its size, all of them at least zero.
-  static func solve(_ rows: [Row]) -> [Double] {
-    let terms = keys.count
-    let scaled = rows.map { row in
-      (target: (row.time - row.predicted) / row.time, counts: row.counts.map { $0 / row.time })
-    }
-    func residual(_ solution: [Double]) -> Double {
-      scaled.map { row in
-        let rest = row.target - zip(solution, row.counts).map(*).reduce(0, +)
-        return rest * rest
-      }.reduce(0, +)
-    }
-    let count = Double(rows.count)
-    var best = (score: Double.infinity, solution: [Double](repeating: 0, count: terms))
-    for subset in 0..<(1 << terms) {
-      let chosen = (0..<terms).filter { subset >> $0 & 1 == 1 }
-      guard chosen.count <= rows.count,
-        let values = normalSolution(scaled, chosen), values.allSatisfy({ $0 >= 0 })
-      else { continue }
-      var solution = [Double](repeating: 0, count: terms)
-      for (place, value) in zip(chosen, values) { solution[place] = value }
-      // An exact fit is as good as one to a hundredth of a per cent, of which fewer terms win.
-      let mean = max(1e-8, residual(solution) / count)
-      let score = count * log(mean) + Double(chosen.count) * log(count)
-      if score < best.score - 1e-9 { best = (score, solution) }
-    }
-    return best.solution
-  }
-
-  /// The least-squares solution for some of the terms; nil where they cannot be told apart.
-  private static func normalSolution(
-    _ rows: [(target: Double, counts: [Double])], _ chosen: [Int]
-  ) -> [Double]? {
-    var matrix: [[Double]] = []
-    for one in chosen {
-      var line = chosen.map { other in
-        rows.reduce(0.0) { $0 + $1.counts[one] * $1.counts[other] }
-      }
-      line.append(rows.reduce(0.0) { $0 + $1.counts[one] * $1.target })
-      matrix.append(line)
-    }
-    let size = chosen.count
-    let diagonal = matrix.indices.map { matrix[$0][$0] }
-    for pivot in 0..<size {
-      let row = (pivot..<size).max { abs(matrix[$0][pivot]) < abs(matrix[$1][pivot]) } ?? pivot
-      matrix.swapAt(pivot, row)
-      guard abs(matrix[pivot][pivot]) > 1e-9 * diagonal[pivot], diagonal[pivot] > 0 else {
-        return nil
-      }
-      for other in 0..<size where other != pivot {
-        let factor = matrix[other][pivot] / matrix[pivot][pivot]
-        for column in pivot...size { matrix[other][column] -= factor * matrix[pivot][column] }
-      }
-    }
-    return (0..<size).map { matrix[$0][size] / matrix[$0][$0] }
   }
 }

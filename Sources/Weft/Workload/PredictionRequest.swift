@@ -108,6 +108,7 @@ extension PredictionRequest {
       var prediction = row(gpus, pattern, library, nil)
       prediction.nodes = machine.nodes
       prediction.plan = plan.description
+      prediction.gpusPerReplica = plan.tensor * plan.pipeline
       prediction.memory = outcome.memory
       prediction.timing = outcome.timing
       prediction.largestBatch = outcome.largestBatch
@@ -129,7 +130,8 @@ extension PredictionRequest {
     Prediction(
       model: model.name, topology: topology.name, gpus: gpus,
       nodes: (try? GPUAllocation(gpus: gpus, of: topology))?.nodes, requested: pattern.text,
-      plan: pattern.text, family: pattern.text, allReduce: library, engine: engine,
+      plan: pattern.text, gpusPerReplica: gpus, family: pattern.text, allReduce: library,
+      engine: engine,
       workload: workload,
       reason: error?.description)
   }

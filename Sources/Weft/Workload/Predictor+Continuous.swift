@@ -28,30 +28,37 @@ extension Predictor {
       return Outcome(
         memory: memory(of: plan, running: 1, chunk: chunk), timing: nil, largestBatch: 0)
     }
-    // Micro-batches keep the stages of a pipeline busy at the same time.
-    let counts = (1...max(1, min(plan.pipeline, running)))
-    var best: (decode: CostLedger, prefill: CostLedger, microBatches: Int)?
-    for microBatches in counts {
-      let step = try steadyStep(context, running: running, microBatches: microBatches, chunk: chunk)
-      if best.map({ step.decode.total < $0.decode.total }) ?? true {
-        best = (step.decode, step.prefill, microBatches)
-      }
+    // Micro-batches keep the stages of a pipeline busy at the same time. As many are taken as make a
+    // step without prompts shortest: what a piece adds hardly depends on them.
+    let periods = try (1...max(1, min(plan.pipeline, running))).map { microBatches in
+      (
+        microBatches: microBatches,
+        time: try decodePeriod(
+          context, plainBatch(running, microBatches), microBatches: microBatches
+        ).total
+      )
     }
-    guard let best else { preconditionFailure("There is a micro-batch.") }
+    let microBatches = periods.min { $0.time < $1.time }?.microBatches ?? 1
+    let best = try steadyStep(
+      context, running: running, microBatches: microBatches, chunk: chunk)
     let timing = Prediction.Timing(
       prefill: (best.prefill, 1),
-      decode: workload.decode > 1 ? (best.decode, best.microBatches) : nil,
+      decode: workload.decode > 1 ? (best.decode, microBatches) : nil,
       workload: workload, replicas: plan.data, running: running)
     return Outcome(
       memory: memory(of: plan, running: running, chunk: chunk), timing: timing,
       largestBatch: largest)
   }
 
+  /// A micro-batch of a step without prompts.
+  private func plainBatch(_ running: Int, _ microBatches: Int) -> StepBatch {
+    .decode((running + microBatches - 1) / microBatches, length: Int(meanLength))
+  }
+
   private mutating func steadyStep(
     _ context: Context, running: Int, microBatches: Int, chunk: Int
   ) throws -> (decode: CostLedger, prefill: CostLedger) {
-    let decodes = (running + microBatches - 1) / microBatches
-    let plain = StepBatch.decode(decodes, length: Int(meanLength))
+    let plain = plainBatch(running, microBatches)
     var decode = try decodePeriod(context, plain, microBatches: microBatches)
     let plainStages = try stageLedgers(context, plain)
     let pieces = (workload.prompt + chunk - 1) / chunk

@@ -61,6 +61,7 @@ extension Predictor {
       let host = profile.duration(.hostStep) + batch.decodes * profile.duration(.hostSequence)
       ledger.add(host, to: .host, boundBy: .host)
     }
+    try step.check(ledger.total, on: topology.gpu)
     return ledger
   }
 

@@ -59,7 +59,8 @@ struct MachineCache {
         timers[command.engine]
         ?? CachingTimer(SimulatedTimer(topology: topology, profile: request.profile))
       defer { timers[command.engine] = timer }
-      let predictions = try request.predictions(timer: &timer)
+      let predictions = try request.bounded(
+        try request.predictions(timer: &timer), timer: &timer)
       try PredictCommand.check(predictions)
       let best = predictions.min { left, right in
         guard let other = right.timing else { return left.timing != nil }

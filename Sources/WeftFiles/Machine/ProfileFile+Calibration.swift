@@ -19,6 +19,28 @@ extension ProfileFile {
           halfWidth: try entry.number("half_width", in: 0...100)))
       try entry.finish()
     }
+    let (parameters, correlations) = try fitted(&reader)
+    var held: [Calibration.Held] = []
+    for var entry in try entries(&reader, "held") {
+      held.append(
+        Calibration.Held(name: try entry.string("name"), reason: try entry.string("reason")))
+      try entry.finish()
+    }
+    for var entry in try entries(&reader, "data") {
+      _ = try entry.string("file")
+      _ = try entry.integer("rows")
+      try entry.finish()
+    }
+    try reader.finish()
+    return Calibration(
+      topology: topology, parameters: parameters, correlations: correlations,
+      coverageFactor: factor, residuals: residuals, sizes: sizes, nodes: nodes, held: held)
+  }
+
+  /// The fitted parameters with the square of their correlations.
+  static func fitted(
+    _ reader: inout YAMLReader
+  ) throws(InputError) -> (parameters: [Calibration.Parameter], correlations: [[Double]]) {
     var parameters: [Calibration.Parameter] = []
     var rows: [[Double]] = []
     for var entry in try entries(&reader, "parameters") {
@@ -35,26 +57,12 @@ extension ProfileFile {
       rows.append(row)
       try entry.finish()
     }
-    var held: [Calibration.Held] = []
-    for var entry in try entries(&reader, "held") {
-      held.append(
-        Calibration.Held(name: try entry.string("name"), reason: try entry.string("reason")))
-      try entry.finish()
-    }
-    for var entry in try entries(&reader, "data") {
-      _ = try entry.string("file")
-      _ = try entry.integer("rows")
-      try entry.finish()
-    }
-    try reader.finish()
     let correlations = parameters.indices.map { row in
       parameters.indices.map { column in
         row == column ? 1 : rows[max(row, column)][min(row, column)]
       }
     }
-    return Calibration(
-      topology: topology, parameters: parameters, correlations: correlations,
-      coverageFactor: factor, residuals: residuals, sizes: sizes, nodes: nodes, held: held)
+    return (parameters, correlations)
   }
 
   private static func entries(
@@ -67,7 +75,7 @@ extension ProfileFile {
     return result
   }
 
-  private static func range(
+  static func range(
     _ reader: inout YAMLReader, _ key: String
   ) throws(InputError) -> ClosedRange<Int> {
     let numbers = try reader.strings(key).compactMap(Int.init)

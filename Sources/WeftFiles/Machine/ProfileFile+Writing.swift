@@ -66,6 +66,7 @@ public struct CalibratedProfile: Sendable {
       if let value { lines.append("\(key): \(quoted(value))") }
     }
     if let calibration { lines += self.lines(of: calibration) }
+    if let steps = profile.stepCalibration { lines += self.lines(of: steps) }
     lines.append("parameters:")
     let files = data.map { "\($0.file) (\($0.rows) rows)" }.joined(separator: ", ")
     for (key, term) in keys {
@@ -96,15 +97,8 @@ public struct CalibratedProfile: Sendable {
         "    - {window: \(window.window.rawValue), calls: \(window.calls), "
           + "median: \(short(window.median)), half_width: \(short(window.halfWidth))}")
     }
-    lines.append("  # Correlations are with the parameters above.")
-    lines.append("  parameters:")
-    for (index, parameter) in calibration.parameters.enumerated() {
-      let dimension = keys.first { $0.term == index }?.key.dimension ?? .ratio
-      let row = calibration.correlations[index].prefix(index).map(short).joined(separator: ", ")
-      lines.append("    - name: \(parameter.name)")
-      lines.append("      value: \(quantity(parameter.value, dimension))")
-      lines.append("      standard_error: \(quantity(parameter.standardError, dimension))")
-      lines.append("      correlations: [\(row)]")
+    lines += parameterLines(calibration.parameters, calibration.correlations) { index in
+      keys.first { $0.term == index }?.key.dimension ?? .ratio
     }
     if !calibration.held.isEmpty {
       lines.append("  # Left at their nominal values.")
@@ -112,6 +106,24 @@ public struct CalibratedProfile: Sendable {
       for held in calibration.held {
         lines.append("    - {name: \(held.name), reason: \(quoted(held.reason))}")
       }
+    }
+    return lines
+  }
+
+  /// The list of fitted parameters of a calibration.
+  func parameterLines(
+    _ parameters: [Calibration.Parameter], _ correlations: [[Double]],
+    dimension: (Int) -> Profile.Dimension
+  ) -> [String] {
+    var lines = ["  # Correlations are with the parameters above."]
+    lines.append(parameters.isEmpty ? "  parameters: []" : "  parameters:")
+    for (index, parameter) in parameters.enumerated() {
+      let row = correlations[index].prefix(index).map(short).joined(separator: ", ")
+      lines.append("    - name: \(parameter.name)")
+      lines.append("      value: \(quantity(parameter.value, dimension(index)))")
+      lines.append(
+        "      standard_error: \(quantity(parameter.standardError, dimension(index)))")
+      lines.append("      correlations: [\(row)]")
     }
     return lines
   }
@@ -126,14 +138,14 @@ public struct CalibratedProfile: Sendable {
   }
 
   /// Five significant digits: what a fit knows, and no noise of the last bits in files.
-  private func short(_ value: Double) -> String {
+  func short(_ value: Double) -> String {
     guard value != 0, value.isFinite else { return "0" }
     var power = 1.0
     while abs(value) * power < 10_000 { power *= 10 }
     return "\((value * power).rounded() / power)"
   }
 
-  private func quoted(_ text: String) -> String {
+  func quoted(_ text: String) -> String {
     var result = "\""
     for character in text.unicodeScalars {
       switch character {

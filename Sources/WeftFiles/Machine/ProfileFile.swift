@@ -36,6 +36,9 @@ public struct ProfileFile: Sendable {
     profile.calibration = try reader.optionalMapping("calibration").map {
       mapping throws(InputError) in try Self.calibration(mapping)
     }
+    profile.stepCalibration = try reader.optionalMapping("steps").map {
+      mapping throws(InputError) in try Self.stepCalibration(mapping)
+    }
     var parameters = try reader.mapping("parameters")
     for key in Profile.Key.allCases {
       guard let mapping = try parameters.optionalMapping(key.rawValue) else { continue }
@@ -60,11 +63,10 @@ public struct ProfileFile: Sendable {
   /// What to know before parameters that were fitted on one machine are used for another of the
   /// same GPU and fabric, in words; nil if it is the same one, or the parameters are nominal.
   public func transfer(to topology: Topology) -> String? {
-    guard let calibration = profile.calibration, calibration.topology != topology.name else {
-      return nil
-    }
+    let origin = profile.calibration?.topology ?? profile.stepCalibration?.topology
+    guard let origin, origin != topology.name else { return nil }
     return "the profile '\(profile.names.joined(separator: ", "))' was calibrated on "
-      + "'\(calibration.topology)', not on '\(topology.name)': its intervals do not know of what "
+      + "'\(origin)', not on '\(topology.name)': its intervals do not know of what "
       + "differs between the two"
   }
 

@@ -1,6 +1,6 @@
 public import Weft
 
-/// A CSV of measured kernel times: matrix products or decode attention.
+/// A CSV of measured kernel times: matrix products, decode attention or prefill attention.
 public struct KernelFile: Sendable {
   /// A measured matrix product or call of attention.
   public enum Kernel: Hashable, Sendable {
@@ -8,6 +8,8 @@ public struct KernelFile: Sendable {
     case product(MatrixProduct)
     /// Decode attention, with a cache that may be warm, as tables are taken call by call.
     case decode(DecodeAttention)
+    /// Prefill attention, causal; whether query heads share keys and values matters only to a fit.
+    case prefill(PrefillAttention, isGrouped: Bool)
   }
 
   /// A row.
@@ -34,7 +36,8 @@ public struct KernelFile: Sendable {
     else { return false }
     let columns = Set(line.split(separator: ",").map { $0.trimmed })
     return columns.contains("time_us")
-      && (columns.isSuperset(of: ["m", "n", "k"]) || columns.contains("kv_length"))
+      && (columns.isSuperset(of: ["m", "n", "k"]) || columns.contains("kv_length")
+        || columns.contains("sequence_length"))
   }
 
   /// Reads a file.
@@ -46,10 +49,11 @@ public struct KernelFile: Sendable {
     file = path
     let columns = Set(table.header)
     let isProduct = columns.contains("m")
+    let length = columns.contains("sequence_length") ? "sequence_length" : "kv_length"
     let needed =
       isProduct
       ? ["m", "n", "k", "time_us"]
-      : ["batch", "query_heads", "kv_heads", "head_dim", "kv_length", "time_us"]
+      : ["batch", "query_heads", "kv_heads", "head_dim", length, "time_us"]
     if let lacking = needed.first(where: { !columns.contains($0) }) {
       throw InputError(
         .badContent, place: "\(path):1", problem: "the header lacks the column '\(lacking)'",
@@ -79,15 +83,20 @@ public struct KernelFile: Sendable {
       } else {
         guard let batch = whole("batch"), let heads = whole("query_heads"),
           let pairs = whole("kv_heads"), let width = whole("head_dim"),
-          let length = whole("kv_length")
+          let tokens = whole(length)
         else {
           refuse(row.line, "a number of the shape is no whole number above zero")
           continue
         }
-        kernel = .decode(
-          DecodeAttention(
-            sequences: batch, length: length, heads: heads, keyValueHeads: pairs,
-            headDimension: width, type: type, isWarm: true))
+        kernel =
+          length == "kv_length"
+          ? .decode(
+            DecodeAttention(
+              sequences: batch, length: tokens, heads: heads, keyValueHeads: pairs,
+              headDimension: width, type: type, isWarm: true))
+          : .prefill(
+            PrefillAttention(sequences: batch, length: tokens, heads: heads, depth: 2 * width),
+            isGrouped: heads > pairs)
       }
       rows.append(Row(line: row.line, kernel: kernel, microseconds: time))
     }

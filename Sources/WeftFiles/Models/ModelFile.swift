@@ -94,7 +94,8 @@ extension ModelFile {
   private static let otherTypes = [
     "albert": "an encoder", "bert": "an encoder", "distilbert": "an encoder",
     "electra": "an encoder", "modernbert": "an encoder", "roberta": "an encoder",
-    "vit": "an encoder", "xlm-roberta": "an encoder",
+    "vit": "an encoder", "xlm-roberta": "an encoder", "bart": "an encoder with a decoder",
+    "t5": "an encoder with a decoder", "whisper": "an encoder with a decoder",
     "falcon_mamba": "a state-space model", "mamba": "a state-space model",
     "mamba2": "a state-space model", "jamba": "a state-space hybrid",
     "rwkv": "a recurrent model",

@@ -87,34 +87,6 @@ struct AnswersTests {
     }
   }
 
-  @Test func `a few steps give back the terms they were made with`() throws {
-    let actual = roundProfile([.hostStep: 300e-6, .stepCollective: 4e-6])
-    let nominal = roundProfile()
-    var timer = CachingTimer(AlphaBetaTimer())
-    var measured: [StepMeasurement] = []
-    for (gpus, batch) in [(1, 1), (1, 8), (2, 1), (2, 8), (4, 4)] {
-      var asked = try request(Llama.small(), gpus: [gpus], batch: batch, profile: actual)
-      asked.workload = try InferenceWorkload(batch: batch, prompt: 127, decode: 2)
-      let time = try #require(try asked.predictions(timer: &timer).first?.timing?.tpot)
-      measured.append(StepMeasurement(tensor: gpus, workload: asked.workload, time: time))
-    }
-    let terms = try EngineTerms(
-      fitting: measured, of: try request(Llama.small(), profile: nominal), timer: &timer)
-    let values = Dictionary(uniqueKeysWithValues: terms.values.map { ($0.key, $0.seconds) })
-    #expect(abs((values[.hostStep] ?? 0) / 300e-6 - 1) < 1e-3)
-    #expect(abs((values[.stepCollective] ?? 0) / 4e-6 - 1) < 1e-3)
-    #expect(values[.stepKernel] == 0 && values[.hostSequence] == 0)
-    #expect(terms.errors.allSatisfy { $0.after < 0.1 && $0.before > 1 })
-  }
-
-  @Test func `steps faster than the kernels leave every term at zero`() {
-    let rows = (1...4).map {
-      EngineTerms.Row(
-        time: 1e-3, predicted: 2e-3, before: 2e-3, counts: [1, 0, Double($0), 300])
-    }
-    #expect(EngineTerms.solve(rows) == [0, 0, 0, 0])
-  }
-
   @Test func `a library is worth naming where it gains`() throws {
     let rows = try predict(
       try request(Llama.middle(), plans: ["tp"], gpus: [16], libraries: [.nccl, .nvrar]))

@@ -1,0 +1,113 @@
+import Glibc
+
+/// What a calibration on measured decode steps knows of its own errors: enough to put an interval
+/// around a predicted TPOT.
+public struct StepCalibration: Hashable, Sendable {
+  /// The model that was measured.
+  public var model: String
+  /// The engine that ran it.
+  public var engine: String
+  /// The name of the topology of the fit.
+  public var topology: String
+  /// The fitted terms, named by their keys; those at zero are left out.
+  public var parameters: [Calibration.Parameter]
+  /// Their correlations, a square of their order.
+  public var correlations: [[Double]]
+  /// So many standard errors hold 95 %: Student's t for the degrees of freedom.
+  public var coverageFactor: Double
+  /// The measured steps.
+  public var steps: Int
+  /// The median of `|ln(predicted / measured)|`.
+  public var median: Double
+  /// What holds 95 % of it in steps that were not fitted.
+  public var halfWidth: Double
+  /// The GPUs that the measured steps ran on.
+  public var gpus: ClosedRange<Int>
+  /// Their batches.
+  public var batches: ClosedRange<Int>
+
+  /// Creates a calibration.
+  public init(
+    model: String, engine: String, topology: String, parameters: [Calibration.Parameter],
+    correlations: [[Double]], coverageFactor: Double, steps: Int, median: Double,
+    halfWidth: Double, gpus: ClosedRange<Int>, batches: ClosedRange<Int>
+  ) {
+    precondition(correlations.count == parameters.count, "A row of correlations per parameter.")
+    self.model = model
+    self.engine = engine
+    self.topology = topology
+    self.parameters = parameters
+    self.correlations = correlations
+    self.coverageFactor = coverageFactor
+    self.steps = steps
+    self.median = median
+    self.halfWidth = halfWidth
+    self.gpus = gpus
+    self.batches = batches
+  }
+
+  /// The half width of the 95 % interval of the logarithm of a TPOT.
+  ///
+  /// The errors of the terms are carried over by the delta method, those of the model are the
+  /// residuals' 95 % quantile. Beyond the GPUs and batches that were measured the interval is half as
+  /// wide again for each doubling, as for collectives (``Calibration/factors(gradient:bytes:nodes:)``).
+  ///
+  /// - Parameters:
+  ///   - changes: The change of the logarithm with one standard error of each parameter.
+  ///   - gpus: The GPUs of a replica.
+  ///   - batch: Its sequences.
+  /// - Returns: The half width; at most 20, beyond which no interval says anything.
+  func halfWidth(changes: [Double], gpus: Int, batch: Int) -> Double {
+    var variance = 0.0
+    for (row, first) in changes.enumerated() {
+      for (column, second) in changes.enumerated() {
+        variance += first * second * correlations[row][column]
+      }
+    }
+    let known = coverageFactor * max(0, variance).squareRoot()
+    let doublings =
+      Self.doublings(gpus, outside: self.gpus) + Self.doublings(batch, outside: batches)
+    return min((known * known + halfWidth * halfWidth).squareRoot() * (1 + 0.5 * doublings), 20)
+  }
+
+  private static func doublings(_ value: Int, outside range: ClosedRange<Int>) -> Double {
+    let nearest = min(max(value, range.lowerBound), range.upperBound)
+    return abs(log2(Double(max(1, value)) / Double(nearest)))
+  }
+}
+
+extension PredictionRequest {
+  /// The rows with the 95 % intervals of their TPOT, if the profile was calibrated on steps.
+  ///
+  /// - Parameters:
+  ///   - rows: What ``predictions(timer:)`` gave for this question.
+  ///   - timer: The timer of that.
+  /// - Returns: The rows in the same order.
+  /// - Throws: What the timer throws.
+  public func bounded(
+    _ rows: [Prediction], timer: inout some CollectiveTimer
+  ) throws -> [Prediction] {
+    guard let calibration = profile.stepCalibration else { return rows }
+    var changes = [[Double]](repeating: [], count: rows.count)
+    for parameter in calibration.parameters {
+      var moved = self
+      if let key = Profile.Key(rawValue: parameter.name) {
+        moved.profile[key]?.value += parameter.standardError
+      }
+      for (index, other) in try moved.predictions(timer: &timer).enumerated() {
+        guard let tpot = rows[index].timing?.tpot, let far = other.timing?.tpot else { continue }
+        changes[index].append(log(far.seconds / tpot.seconds))
+      }
+    }
+    return zip(rows, changes).map { row, changes in
+      guard let timing = row.timing, let tpot = timing.tpot else { return row }
+      let half = calibration.halfWidth(
+        changes: changes, gpus: row.gpusPerReplica, batch: timing.running)
+      var bounded = row
+      bounded.timing?.tpotInterval =
+        .seconds(tpot.seconds * exp(-half))
+        ... .seconds(tpot.seconds * exp(half))
+      return bounded
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Weft
+import WeftFiles
+
+/// The options that say what measured decode steps and serving runs are of.
+struct StepOptions: ParsableArguments {
+  @Option(
+    help: "For decode steps and serving runs: the model, if their column 'model' does not say it.")
+  var model: String?
+
+  @Option(help: "The engine that ran them, if their column 'backend' does not say it.")
+  var engine: String?
+
+  @Option(help: "The type of the weights, if their column 'precision' does not say it.")
+  var dtype: String?
+
+  @Option(help: "The type of the KV cache; that of activations (16 bits) unless said.")
+  var kvDtype: String?
+
+  /// Refuses options that nothing here would use.
+  func checkUnused() throws(Failure) {
+    for (flag, value) in [
+      ("--model", model), ("--engine", engine), ("--dtype", dtype), ("--kv-dtype", kvDtype),
+    ] {
+      if let value {
+        throw Failure(
+          .usage, "\(flag) \(value): the files hold no decode steps or serving runs",
+          fix: "leave it out, or name files of steps")
+      }
+    }
+  }
+}
+
+extension MeasurementOptions {
+  /// Whether the files are of decode steps or serving runs.
+  ///
+  /// - Throws: ``Failure`` if some are and others are not.
+  func areSteps() throws(Failure) -> Bool {
+    let steps = measurements.filter { StepFile.isStepFile($0) }
+    guard !steps.isEmpty, let other = measurements.first(where: { !steps.contains($0) }) else {
+      return !steps.isEmpty
+    }
+    throw Failure(
+      .usage, "\(other) has no decode steps, other files do",
+      fix: "take steps and collectives one after the other")
+  }
+
+  /// The measured steps that the conditions choose, and the question that they answer.
+  ///
+  /// - Throws: ``InputError`` for a file, ``Failure`` for a condition that no row meets, or where
+  ///   rows of several models, engines or types would share a question.
+  func steps(
+    _ options: StepOptions, on topology: Topology, _ profile: ProfileOptions,
+    _ global: GlobalOptions
+  ) throws -> StepComparison {
+    let files = try measurements.map { try StepFile(path: $0) }
+    let filter = try RowFilter(conditions, columns: files.flatMap(\.columns))
+    let rows = try filter.choose(from: files.flatMap(\.rows))
+    let data = try global.data()
+    let model = try data.model(
+      options.model ?? Self.modelName(try Self.only("model", of: rows, flag: "--model")))
+    let engine = try data.engine(
+      try options.engine ?? Self.only("backend", of: rows, flag: "--engine"))
+    let own = try profile.profile.map { try ProfileFile(path: $0).profile }
+    let types = try [
+      ("--dtype", options.dtype ?? (try? Self.only("precision", of: rows, flag: "--dtype"))),
+      ("--kv-dtype", options.kvDtype),
+    ].map { flag, name in try PredictCommand.type(flag, name) }
+    let request = PredictionRequest(
+      model: model.model, topology: topology,
+      profile: try profile.load(for: topology, global).adding(engine, beneath: own),
+      gpuCounts: [1], plans: [try PlanPattern("tp")], libraries: [.nccl],
+      workload: try InferenceWorkload(batch: 1, prompt: 1, decode: 2), weights: types[0],
+      keyValues: types[1], engine: engine.engine)
+    for warning in Self.warnings(rows, request) { Console.warn(warning, global) }
+    return StepComparison(request: request, rows: rows, unusable: files.flatMap(\.unusable))
+  }
+
+  /// The one value of a column.
+  private static func only(
+    _ column: String, of rows: [StepFile.Row], flag: String
+  ) throws(Failure) -> String {
+    let values = Set(rows.map { $0.cells[column] })
+    guard values.count == 1, let value = values.first ?? nil else {
+      let known = values.compactMap { $0 }.sorted().joined(separator: ", ")
+      throw Failure(
+        .usage,
+        "\(flag) is missing, and the rows' \(column) is "
+          + (known.isEmpty ? "not given" : "not one: \(known)"),
+        fix: "give \(flag), or choose rows with --where \(column)=…")
+    }
+    return value
+  }
+
+  /// `meta-llama/Llama-3.1-70B` as the shipped models are named.
+  private static func modelName(_ text: String) -> String {
+    (text.split(separator: "/").last.map(String.init) ?? text).lowercased()
+  }
+
+  /// What may make a comparison unfair.
+  static func warnings(_ rows: [StepFile.Row], _ request: PredictionRequest) -> [String] {
+    var warnings: [String] = []
+    func differ(_ column: String, _ ours: String, _ fits: (String) -> Bool) {
+      let others = Set(rows.compactMap { $0.cells[column] }).filter { !fits($0) }.sorted()
+      if !others.isEmpty {
+        warnings.append(
+          "rows have the \(column) \(others.joined(separator: ", ")), the prediction is for \(ours)"
+        )
+      }
+    }
+    let gpu = request.topology.gpu
+    let chip = gpu.name.split(separator: "-").first.map(String.init) ?? gpu.name
+    differ("system", gpu.title) { $0.lowercased().contains(chip) }
+    differ("model", request.model.name) { modelName($0) == request.model.name }
+    differ("backend", request.engine.name) { $0.lowercased() == request.engine.name }
+    differ("precision", request.weights.rawValue) { DataType(name: $0) == request.weights }
+    return warnings
+  }
+}

@@ -1,0 +1,82 @@
+import Glibc
+public import Weft
+
+/// An engine's terms fitted to measured steps.
+///
+/// Non-negative least squares of relative errors, which is exact since the terms enter a step
+/// linearly; the Bayesian criterion keeps those out that the steps say nothing about.
+public struct EngineFit: Sendable {
+  /// The steps.
+  public let rows: [EngineTerms.Row]
+  /// The terms in the order of ``EngineTerms/keys``, in seconds; those left out are zero.
+  public let values: [Double]
+  private let covariance: [[Double]]?
+
+  /// Fits the terms.
+  ///
+  /// - Throws: ``FitError`` if there is no step, or GSL refuses.
+  public init(_ rows: [EngineTerms.Row]) throws(FitError) {
+    let fit = try NonNegativeFit(
+      rows.map { .init(amounts: $0.counts, known: $0.predicted, time: $0.time) },
+      choice: .bayesian)
+    self.rows = rows
+    values = fit.costs
+    covariance = fit.covariance
+  }
+
+  /// The standard error of each term in seconds; nil where every step was needed for the values.
+  public var standardErrors: [Double]? {
+    covariance?.indices.map { max(0, covariance?[$0][$0] ?? 0).squareRoot() }
+  }
+
+  /// The predicted times with the terms in place, in seconds.
+  public var fitted: [Double] {
+    rows.map { row in row.predicted + zip(values, row.counts).map(*).reduce(0, +) }
+  }
+
+  /// The profile with the terms in place of its own, and with what is known of their errors.
+  public func applied(
+    to profile: Profile, source: String, calibration: StepCalibration? = nil
+  ) -> Profile {
+    var result = profile
+    result.stepCalibration = calibration
+    for (index, key) in EngineTerms.keys.enumerated() {
+      result[key] = Profile.Parameter(
+        value: values[index], standardError: standardErrors?[index], source: source)
+    }
+    return result
+  }
+
+  /// What is known of the errors; nil if every step was needed for the values.
+  public func calibration(
+    of measurements: [StepMeasurement], in request: PredictionRequest
+  ) -> StepCalibration? {
+    guard let covariance, let errors = standardErrors else { return nil }
+    let used = values.indices.filter { values[$0] > 0 }
+    let residuals = zip(rows, fitted).map { abs(log($1 / $0.time)) }.sorted()
+    let count = Double(rows.count)
+    // As for collectives: errors of fitted steps are smaller than those of steps to come, and the
+    // rank holds 95 % of further draws of the same kind (split conformal prediction).
+    let terms = Double(used.count)
+    let optimism = ((count + terms) / max(1, count - terms)).squareRoot()
+    let rank = min(rows.count, Int(((count + 1) * 0.95).rounded(.up)))
+    let gpus = measurements.map(\.tensor)
+    let batches = measurements.map(\.workload.batch)
+    return StepCalibration(
+      model: request.model.name, engine: request.engine.name, topology: request.topology.name,
+      parameters: used.map {
+        .init(
+          name: EngineTerms.keys[$0].rawValue, value: values[$0], standardError: errors[$0])
+      },
+      correlations: used.map { row in
+        used.map { column in
+          row == column
+            ? 1 : covariance[row][column] / max(errors[row] * errors[column], .leastNormalMagnitude)
+        }
+      },
+      coverageFactor: Quantile.student(0.95, degreesOfFreedom: rows.count - used.count),
+      steps: rows.count, median: residuals[residuals.count / 2],
+      halfWidth: residuals[rank - 1] * optimism, gpus: (gpus.min() ?? 1)...(gpus.max() ?? 1),
+      batches: (batches.min() ?? 1)...(batches.max() ?? 1))
+  }
+}

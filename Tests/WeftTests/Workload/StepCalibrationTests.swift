@@ -1,0 +1,57 @@
+import Glibc
+import Testing
+
+@testable import Weft
+
+struct StepCalibrationTests {
+  private func calibration(
+    errors: [Double] = [10e-6, 2e-6], correlation: Double = 0
+  ) -> StepCalibration {
+    StepCalibration(
+      model: "m", engine: "static", topology: "a100x4",
+      parameters: zip([Profile.Key.hostStep, .hostSequence], errors).map {
+        .init(name: $0.rawValue, value: 100e-6, standardError: $1)
+      },
+      correlations: [[1, correlation], [correlation, 1]], coverageFactor: 2, steps: 20,
+      median: 0.01, halfWidth: 0.03, gpus: 1...4, batches: 1...8)
+  }
+
+  private func interval(
+    _ calibration: StepCalibration?, gpus: Int = 4, batch: Int = 8
+  ) throws -> (tpot: Double, low: Double, high: Double)? {
+    var asked = try request(Llama.small(), gpus: [gpus], batch: batch)
+    asked.profile.stepCalibration = calibration
+    var timer = CachingTimer(AlphaBetaTimer())
+    let rows = try asked.bounded(try asked.predictions(timer: &timer), timer: &timer)
+    let timing = try #require(rows.first?.timing)
+    return timing.tpotInterval.map {
+      (timing.tpot?.seconds ?? 0, $0.lowerBound.seconds, $0.upperBound.seconds)
+    }
+  }
+
+  @Test func `without a calibration there is no interval`() throws {
+    #expect(try interval(nil) == nil)
+  }
+
+  @Test func `terms and residuals make the interval`() throws {
+    let bounds = try #require(try interval(calibration()))
+    // One more of each error: 10 us of the step, and 8 times 2 us.
+    let terms = [10e-6, 16e-6].map { log1p($0 / bounds.tpot) }
+    let half = (4 * (terms[0] * terms[0] + terms[1] * terms[1]) + 0.03 * 0.03).squareRoot()
+    #expect(abs(log(bounds.high / bounds.tpot) / half - 1) < 1e-4)
+    #expect(abs(log(bounds.tpot / bounds.low) / half - 1) < 1e-4)
+  }
+
+  @Test func `errors of terms that trade cancel`() throws {
+    let free = try #require(try interval(calibration()))
+    let bound = try #require(try interval(calibration(correlation: -1)))
+    #expect(bound.high - bound.low < free.high - free.low)
+  }
+
+  @Test(arguments: [(8, 8, 1.5), (16, 8, 2), (4, 16, 1.5), (4, 4, 1)])
+  func `beyond what was measured it widens`(gpus: Int, batch: Int, factor: Double) throws {
+    let bounds = try #require(
+      try interval(calibration(errors: [0, 0]), gpus: gpus, batch: batch))
+    #expect(abs(log(bounds.high / bounds.tpot) / (0.03 * factor) - 1) < 1e-4)
+  }
+}
