@@ -4,10 +4,11 @@ import WeftFiles
 // What `weft simulate` makes of its flags, and what it refuses or warns of.
 
 extension SimulateCommand {
-  /// An algorithm by its name, or from an MSCCL file.
+  /// An algorithm by its name, or from an MSCCL file: what ends in `.xml`, or has a slash that is
+  /// not that of `nccl:tree/simple`.
   static func parseAlgorithm(_ text: String) throws(Failure) -> (text: String, value: AlgorithmName)
   {
-    if text.hasSuffix(".xml") {
+    if text.hasSuffix(".xml") || text.contains("/") && !text.hasPrefix("nccl:") {
       do {
         return (text, .imported(try MSCCLFile.read(path: text)))
       } catch {

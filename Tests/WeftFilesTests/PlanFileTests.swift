@@ -29,7 +29,7 @@ import Testing
 
   @Test func `calls that differ are bodies of their own`() throws {
     // NVRAR's first call waits for no handshake; one-shot puts take turns between two halves.
-    let nvrar = try plan(.nvrar)
+    let nvrar = try plan(.nvrar(nil))
     #expect(nvrar.bodies.count == 2 && nvrar.period == 1)
     let puts = try plan(.plain(.allPairsPut))
     #expect(puts.bodies.count == 2 && puts.period == 2)

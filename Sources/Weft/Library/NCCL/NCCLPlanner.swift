@@ -103,6 +103,25 @@ public struct NCCLPlanner: Sendable {
         slices: protocolName == .simple && perChunk > 32 << 10 ? 2 : 1, inPlace: call.inPlace))
   }
 
+  /// The rings of a reduce-scatter or all-gather within a larger schedule that launches them, and
+  /// what they cost there.
+  ///
+  /// The call's bytes are those of the whole buffer. Launched by the host, a kernel between others
+  /// starts when NCCL has enqueued it, and its own start-up is exposed.
+  func groupRings(for call: CollectiveCall) -> (phases: NVRAR.InNode, costs: Costs)? {
+    let tuner = tuner(.reduceScatter)
+    let best = tuner.runnable(call.type).filter { $0.algorithm == .ring }
+      .min { tuner.time($0, bytes: call.bytes) < tuner.time($1, bytes: call.bytes) }
+    guard let best else { return nil }
+    let work = tuner.work(best, bytes: call.bytes)
+    var costs = costs(for: call, .ring, best.protocolName, threads: work.threads)
+    if call.launch == .eager {
+      costs.kernels[0].launch += costs.enqueue - profile.duration(.launchGraph)
+    }
+    let chunk = Self.ringChunkBytes(best.protocolName) / call.type.bytes
+    return (.rings(channels: work.channels, order: order, chunk: chunk), costs)
+  }
+
   private func tree(
     _ call: CollectiveCall, _ protocolName: NCCLTuner.ProtocolName, channels: Int
   ) -> AnySchedule {
@@ -205,7 +224,7 @@ public struct NCCLPlanner: Sendable {
       ],
       // Eight slots; a slice of a ring's Simple chunk takes two.
       slots: algorithm == .ring && protocolName == .simple ? 4 : 8,
-      wire: Self.wire(protocolName),
+      framing: Self.framing(protocolName),
       receive: Costs.ByMedium(scaleUp: max(.zero, scaleUp), network: max(.zero, network)),
       put: Costs.ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
     costs.streamGrain = Self.passBytes(algorithm, protocolName, threads: threads)
@@ -280,14 +299,14 @@ public struct NCCLPlanner: Sendable {
     return profile.duration(key) + (fabric.ranks - 1) * profile.duration(.ncclExchangePeer)
   }
 
-  /// Wire bytes per payload byte: LL sends 8-byte words half flag, LL128 120 bytes in 128.
-  private static func wire(
-    _ protocolName: NCCLTuner.ProtocolName
-  ) -> (numerator: Int, denominator: Int) {
+  /// LL's lines of 16 bytes hold 8 of data, and a warp of LL128 moves 1920 bytes in 2 KiB.
+  ///
+  /// Source: NCCL 2.30.7, src/include/device.h and src/device/prims_ll128.h.
+  private static func framing(_ protocolName: NCCLTuner.ProtocolName) -> Costs.Framing {
     switch protocolName {
-    case .ll: (2, 1)
-    case .ll128: (16, 15)
-    case .simple: (1, 1)
+    case .ll: Costs.Framing(payload: 8, wire: 16)
+    case .ll128: Costs.Framing(payload: 1920, wire: 2048)
+    case .simple: .none
     }
   }
 
