@@ -116,22 +116,6 @@ extension SimulateCommand {
     if tune && !usesNVRAR { Console.warn("--tune changes nothing without nvrar", global) }
   }
 
-  /// Says where NCCL would pick an algorithm that has no schedule yet.
-  func warnOfSubstitutes(
-    _ names: [AlgorithmName], _ sizes: [Int], _ type: DataType, _ tuner: NCCLTuner
-  ) {
-    let picks = sizes.compactMap { bytes -> (bytes: Int, name: String)? in
-      guard let choice = tuner.choice(bytes: bytes, type: type), !choice.algorithm.isRunnable
-      else { return nil }
-      return (bytes, choice.algorithm.rawValue)
-    }
-    guard names.contains(.nccl(nil, nil)), let first = picks.first else { return }
-    let others = picks.count > 1 ? " and for \(picks.count - 1) more of these sizes" : ""
-    Console.warn(
-      "NCCL picks \(first.name) for \(first.bytes) bytes\(others), which Weft cannot run yet: the "
-        + "next in NCCL's table runs instead", global)
-  }
-
   /// Refuses what would run for hours or not fit into memory, and says what will take long.
   func checkSizes(of jobs: [CallRequest], _ planner: Planner) throws {
     var operations = 0

@@ -84,7 +84,7 @@ extension SimulateCommand {
     _ explanation: inout Record
   ) throws {
     var times: [(label: String, time: Double)] = []
-    for candidate in tuner.runnable(job.call.type) {
+    for candidate in tuner.candidates(for: job.call.type) {
       let other = try Failure.planned {
         () throws(PlanError) in
         try planner.plan(.nccl(candidate.algorithm, candidate.protocolName), for: job.call)

@@ -97,7 +97,6 @@ struct SimulateCommand: ParsableCommand {
     warn(sizes: sizes, type: type, collective, on: fabric)
     let profile = try self.profile.load(for: fabric.topology, global)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
-    warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
     let jobs = names.flatMap { name in
       sizes.flatMap { bytes in
         requests(name, collective, bytes, type, networks, pricing)

@@ -105,14 +105,19 @@ import Testing
     #expect(try table("--topology dgx-h100 --nodes 2")["nvls-tree/simple"] != nil)
   }
 
-  @Test func `a pick of NCCL's that cannot run is said`() throws {
+  @Test func `what NCCL picks is what runs`() throws {
     let arguments = "simulate all-gather --topology vista --nodes 8 --size 1K --size 1M"
-    let outcome = try weft(arguments)
-    #expect(outcome.status == 0)
-    #expect(outcome.errors.contains("NCCL picks pat for 1048576 bytes"))
-    #expect(outcome.errors.contains("which Weft cannot run"))
-    #expect(outcome.output.contains("nccl:ring"))
-    #expect(try weft(arguments + " --algorithm nccl:ring").errors.isEmpty)
+    let rows = try results(arguments + " --explain")
+    #expect(rows.map { $0["algorithm"] as? String } == ["nccl:ring", "nccl:pat"])
+    for row in rows {
+      let explanation = try #require(row["explanation"] as? [String: Any])
+      let table = try #require(explanation["nccl_tuner_us"] as? [String: Double])
+      let simulated = try #require(explanation["simulated_us"] as? [String: Double])
+      #expect(Set(table.keys) == Set(simulated.keys))
+      let pick = try #require(table.min { $0.value < $1.value }).key
+      #expect("nccl:\(pick)" == "\(row["algorithm"] ?? "")/\(row["protocol"] ?? "")")
+    }
+    #expect(try weft(arguments).errors.isEmpty)
   }
 
   @Test func `sizes, algorithms and networks multiply to rows`() throws {

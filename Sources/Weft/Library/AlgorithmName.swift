@@ -13,7 +13,7 @@ public enum AlgorithmName: Hashable, Sendable {
   /// All names that are not made of parts.
   public static let known =
     ["nccl", "nvrar"] + PlainAlgorithm.allCases.map(\.rawValue)
-    + NCCLTuner.Algorithm.allCases.filter(\.isRunnable).map { "nccl:\($0.rawValue)" }
+    + NCCLTuner.Algorithm.allCases.map { "nccl:\($0.rawValue)" }
     + NVRARPlanner.InNode.allCases.map { "nvrar:\($0.rawValue)" }
 
   /// Parses `ring`, `nvrar`, `nvrar:nccl`, `nccl`, `nccl:ring` or `nccl:tree/simple`.
@@ -31,8 +31,7 @@ public enum AlgorithmName: Hashable, Sendable {
     } else if text.hasPrefix("nccl:") {
       let parts = text.dropFirst("nccl:".count)
         .split(separator: "/", omittingEmptySubsequences: false)
-      guard parts.count <= 2, let algorithm = NCCLTuner.Algorithm(rawValue: String(parts[0])),
-        algorithm.isRunnable
+      guard parts.count <= 2, let algorithm = NCCLTuner.Algorithm(rawValue: String(parts[0]))
       else { return nil }
       guard parts.count == 2 else {
         self = .nccl(algorithm, nil)
@@ -118,13 +117,15 @@ public struct Planner: Sendable {
           fix: "ask for nccl")
     }
     let tuner = nccl.tuner(call.collective)
-    if let algorithm, !tuner.runnable(call.type).contains(where: { $0.algorithm == algorithm }) {
+    if let algorithm,
+      !tuner.candidates(for: call.type).contains(where: { $0.algorithm == algorithm })
+    {
       return PlanError(
         problem: "NCCL \(tuner.version) has no \(call.collective.rawValue) by "
           + "\(algorithm.rawValue) on \(fabric.nodes) x \(fabric.gpusPerNode) GPUs of "
           + "'\(fabric.topology.name)'",
         fix: "use nccl"
-          + Set(tuner.runnable(call.type).map { ", nccl:\($0.algorithm.rawValue)" }).sorted()
+          + Set(tuner.candidates(for: call.type).map { ", nccl:\($0.algorithm.rawValue)" }).sorted()
           .joined())
     }
     let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring

@@ -7,7 +7,8 @@ enum BuilderCase: String, CaseIterable, Sendable {
   case hierarchicalPuts, hierarchicalRing, hierarchicalRingTree, oneShot, twoShot, packetAllPairs
   case spreadRing, spreadTree, ringGather, ringScatter, groupedExchange, switchReduction
   case chainBroadcast, chainReduce, treeBroadcast, treeReduce
-  case doublingGather, halvingScatter, directGather, directScatter, directAllToAll
+  case doublingGather, halvingScatter, piecedGather, piecedScatter, directGather, directScatter,
+    directAllToAll
 
   /// Whether its ranks raise flags, by puts or alone.
   var hasFlags: Bool {
@@ -92,6 +93,9 @@ enum BuilderCase: String, CaseIterable, Sendable {
         inPlace: inPlace)
     case .doublingGather: parted(.allGather, layout, elements, inPlace, isDirect: false)
     case .halvingScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: false)
+    case .piecedGather, .piecedScatter:
+      piecedDoubling(
+        self == .piecedGather ? .allGather : .reduceScatter, layout, elements, inPlace)
     case .directGather: parted(.allGather, layout, elements, inPlace, isDirect: true)
     case .directScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: true)
     case .directAllToAll: parted(.allToAll, layout, elements, inPlace, isDirect: true)
@@ -105,6 +109,15 @@ enum BuilderCase: String, CaseIterable, Sendable {
       collective, layout: layout,
       elements: collective.wholeElements(elements, ranks: layout.ranks), channels: lanes,
       order: .spread, chunkElements: 3, slices: 2, inPlace: inPlace)
+  }
+
+  private func piecedDoubling(
+    _ collective: Collective, _ layout: Layout, _ elements: Int, _ inPlace: Bool
+  ) -> PartDoubling {
+    PartDoubling(
+      collective, layout: layout,
+      elements: collective.wholeElements(elements, ranks: layout.ranks), messageElements: 7,
+      inPlace: inPlace)
   }
 
   private func parted(

@@ -42,7 +42,7 @@ public struct NCCLPlanner: Sendable {
       return exchange(call, protocolName)
     }
     let tuner = tuner(call.collective)
-    let allowed = tuner.runnable(call.type).filter {
+    let allowed = tuner.candidates(for: call.type).filter {
       ($0.algorithm == algorithm ?? $0.algorithm)
         && ($0.protocolName == protocolName ?? $0.protocolName)
     }
@@ -65,7 +65,7 @@ public struct NCCLPlanner: Sendable {
     case .nvls, .nvlsTree:
       schedule = switchReduction(call, channels: work.channels)
     case .pat:
-      preconditionFailure("\(algorithm.rawValue) is not runnable.")
+      return parallelTrees(call, work)
     }
     return Plan(
       algorithm: "nccl:\(algorithm.rawValue)", protocolName: candidate.protocolName.rawValue,
@@ -88,7 +88,7 @@ public struct NCCLPlanner: Sendable {
     let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
     if call.collective == .broadcast || call.collective == .reduce {
       // One slot to a chunk, and no slices.
-      let chunk = protocolName == .simple ? 512 << 10 : Self.ringChunkBytes(protocolName)
+      let chunk = protocolName == .simple ? Self.simpleSlotBytes : Self.ringChunkBytes(protocolName)
       return .rootedChain(
         RootedChain(
           call.collective, layout: layout, elements: elements, channels: channels, order: order,
@@ -110,7 +110,7 @@ public struct NCCLPlanner: Sendable {
   /// starts when NCCL has enqueued it, and its own start-up is exposed.
   func groupRings(for call: CollectiveCall) -> (phases: NVRAR.InNode, costs: Costs)? {
     let tuner = tuner(.reduceScatter)
-    let best = tuner.runnable(call.type).filter { $0.algorithm == .ring }
+    let best = tuner.candidates(for: call.type).filter { $0.algorithm == .ring }
       .min { tuner.time($0, bytes: call.bytes) < tuner.time($1, bytes: call.bytes) }
     guard let best else { return nil }
     let work = tuner.work(best, bytes: call.bytes)
@@ -134,6 +134,38 @@ public struct NCCLPlanner: Sendable {
           / call.type.bytes,
         inPlace: call.inPlace))
   }
+
+  /// NCCL's parallel aggregated trees, which run where nodes have one GPU.
+  ///
+  /// In ceil(log2 R) rounds a rank passes on all that it has gathered, or halves what is left to
+  /// scatter, with the parts of a round in as few messages as slots hold them. NCCL begins with the
+  /// farthest ranks and packs parts that lie apart; here the nearest are first, whose parts lie
+  /// together, which gives rounds and messages of the same sizes. Channels do the same side by side,
+  /// so one lane stands for all: as fast as they are together, its messages posted as often. Beyond
+  /// the aggregation of eight slots NCCL adds rounds instead of messages. Source: NCCL 2.30.7,
+  /// src/include/collectives.h, src/device/{all_gather,reduce_scatter}.h.
+  private func parallelTrees(_ call: CollectiveCall, _ work: NCCLWork) -> Plan {
+    let channels = work.channels
+    var costs = costs(for: call, .pat, .simple, threads: work.threads)
+    costs.kernels[0].launch += fabric.ranks * profile.duration(.ncclPATPerRank)
+    costs.kernels[0].laneBandwidth = costs.kernels[0].laneBandwidth?.scaled(by: Double(channels))
+    if let proxy = costs.proxy {
+      costs.proxy = Costs.Proxy(
+        perMessage: channels * proxy.perMessage, perKiB: proxy.perKiB, most: channels * proxy.most)
+    }
+    return Plan(
+      algorithm: "nccl:pat", protocolName: NCCLTuner.ProtocolName.simple.rawValue,
+      channels: channels, costs: costs,
+      schedule: .partDoubling(
+        PartDoubling(
+          call.collective, layout: layout,
+          elements: call.collective.wholeElements(call.elements, ranks: fabric.ranks),
+          messageElements: channels * Self.simpleSlotBytes / call.type.bytes,
+          inPlace: call.inPlace)))
+  }
+
+  /// A slot of Simple's buffer: 4 MiB in eight.
+  private static let simpleSlotBytes = 512 << 10
 
   private func switchReduction(_ call: CollectiveCall, channels: Int) -> AnySchedule {
     let heads = min(fabric.gpusPerNode, graph.nvls?.heads ?? 1)
@@ -326,7 +358,9 @@ public struct NCCLPlanner: Sendable {
       (.ncclTreeLL128Base, .ncclTreeLL128ScaleUp, .ncclTreeLL128Network, .ncclLL128Lane)
     case (.tree, .simple):
       (.ncclTreeSimpleBase, .ncclTreeSimpleScaleUp, .ncclTreeSimpleNetwork, .ncclSimpleLane)
-    case (.nvls, _), (.nvlsTree, _), (.pat, _):
+    case (.pat, _):
+      (.ncclPATBase, .ncclRingSimpleScaleUp, .ncclPATNetwork, .ncclSimpleLane)
+    case (.nvls, _), (.nvlsTree, _):
       (.ncclNVLSBase, .ncclNVLSScaleUp, .ncclNVLSNetwork, .ncclSimpleLane)
     }
   }
