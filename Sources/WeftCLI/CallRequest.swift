@@ -26,8 +26,9 @@ struct CallRequest {
   /// Operations of one request that are too many to simulate.
   static let operationLimit = 2_000_000_000
 
-  private var candidates: [NVRARPlanner.Parameters] {
-    isTuned && name == .nvrar ? NVRARPlanner.Parameters.grid : [.standard]
+  private func candidates(on fabric: Fabric) -> [NVRARPlanner.Parameters] {
+    guard isTuned, case .nvrar = name else { return [.standard] }
+    return NVRARPlanner.Parameters.grid(for: call, gpusPerNode: fabric.gpusPerNode)
   }
 
   private func plan(
@@ -57,7 +58,7 @@ struct CallRequest {
   ) throws -> Outcome {
     let fabric = ordered(planner.fabric)
     var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
-    for parameters in candidates {
+    for parameters in candidates(on: fabric) {
       let plan = try plan(planner, parameters)
       let result = try plan.simulate(
         on: fabric, network: network, isolated: isIsolated, foldAllowed: isFolded)
@@ -78,9 +79,16 @@ struct CallRequest {
       record["low_us"] = .number(Self.percentile(5, of: runs))
       record["high_us"] = .number(Self.percentile(95, of: runs))
     }
-    if name == .nvrar {
+    if case .nvrar(let inNode) = name {
+      let phases = inNode ?? planner.nvrarInNode(for: call)
       record["nvrar"] = .object(
-        Record(["blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk)]))
+        Record([
+          "blocks": .integer(parameters.blocks), "chunk": .integer(parameters.chunk),
+          "in_node": .text(phases.rawValue),
+        ]))
+    }
+    if network == .analytic, let published = plan.publishedTime(on: planner.fabric) {
+      record["published_us"] = .number(published.microseconds)
     }
     return Outcome(record: record, plan: plan, result: median)
   }
@@ -133,7 +141,7 @@ struct CallRequest {
         .usage, "\(what(fabric.ranks)) has \(size.lanes) lanes to simulate, more than 8000000",
         fix: "use fewer nodes, or an algorithm whose nodes are all alike")
     }
-    return size.operations * (isIsolated ? 1 : 2) * candidates.count
+    return size.operations * (isIsolated ? 1 : 2) * candidates(on: fabric).count
   }
 
   /// Why every node is simulated where one might stand for all; nil if one does.

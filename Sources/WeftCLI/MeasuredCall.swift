@@ -114,7 +114,7 @@ struct MeasuredCall: Hashable {
   private static func algorithm(
     _ row: Measurement, _ library: String
   ) throws(Unserved) -> AlgorithmName {
-    guard library == "nccl" else { return .nvrar }
+    guard library == "nccl" else { return .nvrar(nil) }
     func known<Name: RawRepresentable<String>>(
       _ text: String?, _: Name.Type
     ) throws(Unserved) -> Name? {

@@ -4,10 +4,11 @@ import WeftFiles
 // What `weft simulate` makes of its flags, and what it refuses or warns of.
 
 extension SimulateCommand {
-  /// An algorithm by its name, or from an MSCCL file.
+  /// An algorithm by its name, or from an MSCCL file: what ends in `.xml`, or has a slash that is
+  /// not that of `nccl:tree/simple`.
   static func parseAlgorithm(_ text: String) throws(Failure) -> (text: String, value: AlgorithmName)
   {
-    if text.hasSuffix(".xml") {
+    if text.hasSuffix(".xml") || text.contains("/") && !text.hasPrefix("nccl:") {
       do {
         return (text, .imported(try MSCCLFile.read(path: text)))
       } catch {
@@ -113,22 +114,6 @@ extension SimulateCommand {
     }
     let usesNVRAR = CommaList.parse(algorithm).contains("nvrar")
     if tune && !usesNVRAR { Console.warn("--tune changes nothing without nvrar", global) }
-  }
-
-  /// Says where NCCL would pick an algorithm that has no schedule yet.
-  func warnOfSubstitutes(
-    _ names: [AlgorithmName], _ sizes: [Int], _ type: DataType, _ tuner: NCCLTuner
-  ) {
-    let picks = sizes.compactMap { bytes -> (bytes: Int, name: String)? in
-      guard let choice = tuner.choice(bytes: bytes, type: type), !choice.algorithm.isRunnable
-      else { return nil }
-      return (bytes, choice.algorithm.rawValue)
-    }
-    guard names.contains(.nccl(nil, nil)), let first = picks.first else { return }
-    let others = picks.count > 1 ? " and for \(picks.count - 1) more of these sizes" : ""
-    Console.warn(
-      "NCCL picks \(first.name) for \(first.bytes) bytes\(others), which Weft cannot run yet: the "
-        + "next in NCCL's table runs instead", global)
   }
 
   /// Refuses what would run for hours or not fit into memory, and says what will take long.

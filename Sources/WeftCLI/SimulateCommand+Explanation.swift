@@ -4,23 +4,44 @@ import WeftFiles
 // What `weft simulate --explain` and `--tune` add, and the row of a call.
 
 extension SimulateCommand {
-  /// What tuning found, in the form of the file that NVRAR's cache reads.
+  /// What tuning found, in the form of the file that NVRAR's cache reads: by message size, with the
+  /// time in milliseconds, and types by the names that NVRAR's own tuner gives them.
   ///
-  /// By message size, with the time in milliseconds. NVRAR's chunk counts elements, whatever the
-  /// file calls it.
+  /// NVRAR's chunk counts elements, whatever the file calls it. Source: NVRAR's
+  /// tuning/tune_allreduce_preallocated.py and nvrar/config.py.
   func tuningTable(_ records: [Record], ranks: Int, _ type: DataType) -> [String] {
-    guard tune else { return [] }
-    let entries = records.compactMap { record -> String? in
+    let names: [DataType: String] = [
+      .fp32: "float32", .fp16: "half", .bf16: "bfloat16", .int32: "int32",
+    ]
+    guard tune, let name = names[type] else { return [] }
+    // Of several rows of a size, such as of two builds of NVSHMEM, the fastest is kept.
+    var best: [Int: (time: Double, blocks: Int, chunk: Int)] = [:]
+    for record in records {
       guard case .object(let found) = record["nvrar"],
         case .integer(let blocks) = found["blocks"], case .integer(let chunk) = found["chunk"],
-        case .integer(let bytes) = record["size_bytes"], case .number(let time) = record["time_us"]
-      else { return nil }
-      return "\"\(bytes)\": {\"num_blocks\": \(blocks), \"threads_per_block\": 512, "
-        + "\"chunk_bytes\": \(chunk), \"avg_time_ms\": \((time * 10).rounded() / 10000), "
-        + "\"algorithm\": \"ll8\", \"dtype\": \"\(type.rawValue)\"}"
+        case .integer(let bytes) = record["size_bytes"], case .number(let time) = record["time_us"],
+        time < best[bytes]?.time ?? .infinity
+      else { continue }
+      best[bytes] = (time, blocks, chunk)
+    }
+    let entries = best.sorted { $0.key < $1.key }.map { bytes, found in
+      "\"\(bytes)\": {\"num_blocks\": \(found.blocks), \"threads_per_block\": 512, "
+        + "\"chunk_bytes\": \(found.chunk), "
+        + "\"avg_time_ms\": \((found.time * 10).rounded() / 10000), "
+        + "\"algorithm\": \"recursive\", \"dtype\": \"\(name)\"}"
     }
     guard !entries.isEmpty else { return [] }
-    return ["tuning_\(ranks)gpu_\(type.rawValue).json: {\(entries.joined(separator: ", "))}"]
+    return ["tuning_\(ranks)gpu_\(name).json: {\(entries.joined(separator: ", "))}"]
+  }
+
+  /// The published closed form beside the code's own, where closed forms are asked for.
+  func publishedNote(_ record: Record) -> String? {
+    guard !explain, case .number(let time) = record["published_us"],
+      case .text(let requested) = record["requested"],
+      case .integer(let bytes) = record["size_bytes"]
+    else { return nil }
+    return "\(bytes) \(requested): the published formula gives \((time * 10).rounded() / 10) us "
+      + "for links alone"
   }
 
   /// What each class of parameters is worth, and for NCCL its own table.
@@ -63,7 +84,7 @@ extension SimulateCommand {
     _ explanation: inout Record
   ) throws {
     var times: [(label: String, time: Double)] = []
-    for candidate in tuner.runnable(job.call.type) {
+    for candidate in tuner.candidates(for: job.call.type) {
       let other = try Failure.planned {
         () throws(PlanError) in
         try planner.plan(.nccl(candidate.algorithm, candidate.protocolName), for: job.call)

@@ -25,7 +25,11 @@ struct SimulateCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Algorithms, by commas: nccl, nccl:tree/simple, nvrar, ring, tree, others, FILE.xml.")
+    help: """
+      Algorithms, by commas: nccl, nccl:tree/simple, nvrar, ring, tree, others, FILE.xml. NVRAR's \
+      phases in the node are NVSHMEM's own, or as it is built: nvrar:nccl, nvrar:one-shot, \
+      nvrar:nvls.
+      """)
   var algorithm = "nccl"
 
   @Option(
@@ -71,7 +75,7 @@ struct SimulateCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "How often to repeat with other random draws.")
   var trials = 1
 
-  @Option(help: "The seed of random draws.")
+  @Option(parsing: .unconditional, help: "The seed of random draws.")
   var seed: UInt64 = 0
 
   func run() throws {
@@ -93,7 +97,6 @@ struct SimulateCommand: ParsableCommand {
     warn(sizes: sizes, type: type, collective, on: fabric)
     let profile = try self.profile.load(for: fabric.topology, global)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
-    warnOfSubstitutes(names.map(\.value), sizes, type, planner.tuner(collective))
     let jobs = names.flatMap { name in
       sizes.flatMap { bytes in
         requests(name, collective, bytes, type, networks, pricing)
@@ -118,8 +121,9 @@ struct SimulateCommand: ParsableCommand {
           "size_bytes", "requested", "algorithm", "protocol", "channels", "network", "time_us",
         ] + (profile.calibration == nil ? [] : ["low_us", "high_us"]) + [
           "algbw_GBps", "busbw_GBps", "bottleneck",
-        ], notes: records.compactMap(Self.note) + tuningTable(records, ranks: fabric.ranks, type),
-        seed: seed))
+        ],
+        notes: records.compactMap(Self.note) + records.compactMap(publishedNote)
+          + tuningTable(records, ranks: fabric.ranks, type), seed: seed))
   }
 
   private func title(_ fabric: Fabric, _ type: DataType) -> String {

@@ -112,7 +112,7 @@ import Testing
 
   @Test(arguments: [
     ("all-gather --algorithm nvrar", "nvrar has no all-gather"),
-    ("all-gather --algorithm nccl:tree", "use nccl, nccl:ring"),
+    ("all-gather --algorithm nccl:tree", "use nccl, nccl:pat, nccl:ring"),
     ("all-to-all --algorithm nccl --in-place", "leave --in-place out"),
     ("all-to-all --algorithm ring", "use one of nccl, all-pairs"),
     ("all-reduce --algorithm one-shot", "4 nodes do not share"),

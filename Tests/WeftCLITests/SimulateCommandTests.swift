@@ -34,6 +34,13 @@ import Testing
     ("--topology flat --network fluid", 64, "unknown network model 'fluid'", "flow"),
     ("--topology flat --launch later", 64, "neither graph nor eager", "--help"),
     ("--topology flat -d int4", 64, "unknown datatype 'int4'", "int8"),
+    ("--topology flat --algorithm nvrar:ring", 64, "unknown algorithm 'nvrar:ring'", "nvrar:nccl"),
+    ("--topology flat --algorithm ./none", 66, "./none: there is no such file", "path"),
+    (
+      "--topology perlmutter --nodes 2 --algorithm nvrar:nvls --size 1M", 64, "no multicast",
+      "nvrar:one-shot"
+    ),
+    ("--topology flat --seed -1", 64, "'-1' is invalid for '--seed", "--help"),
     ("--topology flat --nccl-version 2.17", 64, "NCCL 2.18 to 2.30", "leave"),
     ("--topology flat --nccl-version 2.31", 64, "NCCL 2.18 to 2.30", "2.23.4"),
     ("--topology flat --nccl-version new", 64, "--nccl-version new", "leave"),
@@ -98,14 +105,19 @@ import Testing
     #expect(try table("--topology dgx-h100 --nodes 2")["nvls-tree/simple"] != nil)
   }
 
-  @Test func `a pick of NCCL's that cannot run is said`() throws {
+  @Test func `what NCCL picks is what runs`() throws {
     let arguments = "simulate all-gather --topology vista --nodes 8 --size 1K --size 1M"
-    let outcome = try weft(arguments)
-    #expect(outcome.status == 0)
-    #expect(outcome.errors.contains("NCCL picks pat for 1048576 bytes"))
-    #expect(outcome.errors.contains("which Weft cannot run"))
-    #expect(outcome.output.contains("nccl:ring"))
-    #expect(try weft(arguments + " --algorithm nccl:ring").errors.isEmpty)
+    let rows = try results(arguments + " --explain")
+    #expect(rows.map { $0["algorithm"] as? String } == ["nccl:ring", "nccl:pat"])
+    for row in rows {
+      let explanation = try #require(row["explanation"] as? [String: Any])
+      let table = try #require(explanation["nccl_tuner_us"] as? [String: Double])
+      let simulated = try #require(explanation["simulated_us"] as? [String: Double])
+      #expect(Set(table.keys) == Set(simulated.keys))
+      let pick = try #require(table.min { $0.value < $1.value }).key
+      #expect("nccl:\(pick)" == "\(row["algorithm"] ?? "")/\(row["protocol"] ?? "")")
+    }
+    #expect(try weft(arguments).errors.isEmpty)
   }
 
   @Test func `sizes, algorithms and networks multiply to rows`() throws {
@@ -132,13 +144,48 @@ import Testing
     let outcome = try weft(
       "simulate all-reduce --topology perlmutter --nodes 2 --algorithm nvrar --size 64K --tune")
     let line = try #require(
-      outcome.output.split(separator: "\n").first { $0.contains("tuning_8gpu_bf16.json: ") })
+      outcome.output.split(separator: "\n").first { $0.contains("tuning_8gpu_bfloat16.json: ") })
     let text = try #require(line.split(separator: ": ", maxSplits: 1).last)
     let table = try #require(
       try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: [String: Any]])
     let entry = try #require(table["65536"])
+    #expect(
+      Set(entry.keys) == [
+        "num_blocks", "threads_per_block", "chunk_bytes", "avg_time_ms", "algorithm", "dtype",
+      ])
     #expect(entry["num_blocks"] is Int && entry["chunk_bytes"] is Int)
+    #expect(entry["algorithm"] as? String == "recursive")
+    #expect(entry["dtype"] as? String == "bfloat16")
     #expect(try #require(entry["avg_time_ms"] as? Double) > 0)
+  }
+
+  @Test func `NVRAR's phases in the node are as NVSHMEM is built`() throws {
+    let rows = try results(
+      "simulate all-reduce --topology dgx-h100 --nodes 2 --size 256K "
+        + "--algorithm nvrar,nvrar:nvls,nvrar:one-shot,nvrar:nccl")
+    let phases = rows.map { ($0["nvrar"] as? [String: Any])?["in_node"] as? String }
+    #expect(phases == ["nvls", "nvls", "one-shot", "nccl"])
+    #expect(rows.map { $0["algorithm"] as? String }.first == "nvrar")
+    let times = try rows.map { try #require($0["time_us"] as? Double) }
+    #expect(times[0] == times[1] && Set(times).count == 3)
+  }
+
+  @Test func `both closed forms of NVRAR stand side by side`() throws {
+    let arguments =
+      "simulate all-reduce --topology perlmutter --nodes 8 --size 1M --algorithm nvrar "
+      + "--network analytic"
+    let row = try #require(try results(arguments).first)
+    // 2 (G - 1) a + log2 N a' + M/G (2 (G - 1)/b + (N - 1)/N 2/b'), in us and bytes per us.
+    let part = Double(1 << 18)
+    let published = 6 * 0.6 + 3 * 2 + part * (6 / 300e3 + 2 * 7.0 / 8 / 25e3)
+    #expect(abs(try #require(row["published_us"] as? Double) - published) < 0.001)
+    let own = try #require(row["time_us"] as? Double)
+    // The code sends N log2 N/(N - 1) times as much, through a proxy.
+    #expect(own > 3 * published)
+    #expect(try weft(arguments).output.contains("# 1048576 nvrar: the published formula gives"))
+    let flow = try #require(
+      try results(arguments.replacingOccurrences(of: "analytic", with: "flow")).first)
+    #expect(flow["published_us"] == nil)
   }
 
   @Test func `tuning NVRAR is never worse than its standard parameters`() throws {
@@ -146,7 +193,7 @@ import Testing
     let standard = try #require(try results(machine).first?["time_us"] as? Double)
     let tuned = try #require(try results(machine + " --tune").first)
     #expect(try #require(tuned["time_us"] as? Double) <= standard)
-    #expect((tuned["nvrar"] as? [String: Int])?["blocks"] != nil)
+    #expect((tuned["nvrar"] as? [String: Any])?["blocks"] is Int)
   }
 
   @Test func `inputs without effect are warned about, unless quiet`() throws {
@@ -168,5 +215,23 @@ import Testing
     #expect(good.status == 0 && good.output.isEmpty)
     let text = try String(contentsOfFile: "\(folder.path)/out.csv", encoding: .utf8)
     #expect(text.hasPrefix("collective,requested,algorithm,"))
+  }
+
+  @Test func `a reader that stops reading ends the program without a word`() throws {
+    let weft = try #require(WeftProcess.process([]).executableURL).path
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+    // More than a pipe holds, so that the rest meets a closed one.
+    shell.arguments = [
+      "-c", "'\(weft)' schedule show ring --ranks 64 | head -c 1; exit ${PIPESTATUS[0]}",
+    ]
+    let errors = Pipe()
+    shell.standardOutput = FileHandle.nullDevice
+    shell.standardError = errors
+    try shell.run()
+    let text = try errors.fileHandleForReading.readToEnd() ?? Data()
+    shell.waitUntilExit()
+    #expect(text.isEmpty, "\(String(decoding: text, as: UTF8.self))")
+    #expect(shell.terminationStatus == 128 + SIGPIPE)
   }
 }

@@ -29,8 +29,12 @@ import Testing
 
   @Test func `calls that differ are bodies of their own`() throws {
     // NVRAR's first call waits for no handshake; one-shot puts take turns between two halves.
-    let nvrar = try plan(.nvrar)
+    let nvrar = try plan(.nvrar(nil))
     #expect(nvrar.bodies.count == 2 && nvrar.period == 1)
+    // NCCL's rings in the node send and receive beside the puts between nodes.
+    let rings = try plan(.nvrar(.nccl))
+    let kinds = Set(rings.bodies.joined().joined().map(\.kind))
+    #expect(rings.bodies.count == 2 && kinds.isSuperset(of: [.transfer, .put, .wait]))
     let puts = try plan(.plain(.allPairsPut))
     #expect(puts.bodies.count == 2 && puts.period == 2)
     #expect(try plan(.plain(.ring)).bodies.count == 1)

@@ -97,6 +97,20 @@ import WeftFiles
     #expect(profile.duration(.ncclTreeSimpleNetwork) == .microseconds(14))
   }
 
+  @Test func `what is known of one machine alone holds there and not on its like`() throws {
+    let polaris = try data.nominalProfile(for: try data.topology("polaris").topology)
+    let perlmutter = try data.nominalProfile(for: try data.topology("perlmutter").topology)
+    #expect(polaris.duration(.ncclProxyRingLLLeast) == .microseconds(27))
+    #expect(perlmutter.duration(.ncclProxyRingLLLeast) == .zero)
+    #expect(polaris.ratio(.ncclNetworkEfficiency) == 0.75)
+    #expect(perlmutter.ratio(.ncclNetworkEfficiency) == 0.91)
+    #expect(polaris.duration(.ncclProxyLL) == perlmutter.duration(.ncclProxyLL))
+    let file = try ProfileFile(path: repositoryRoot + "/topologies/profiles/nccl-polaris.yaml")
+    #expect(
+      file.mismatch(with: try data.topology("perlmutter").topology)
+        == "the profile 'nccl-polaris' belongs to polaris, not to perlmutter")
+  }
+
   @Test func `puts by the GPU itself are an option, not the rule`() throws {
     let file = try ProfileFile(
       path: repositoryRoot + "/topologies/profiles/optional/nvrar-ibgda.yaml")

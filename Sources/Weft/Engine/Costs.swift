@@ -58,17 +58,34 @@ public struct Costs: Hashable, Sendable {
     }
   }
 
+  /// How a protocol frames what it sends: in units of payload with their flags.
+  public struct Framing: Hashable, Sendable {
+    /// The payload bytes of a unit.
+    public var payload: Int
+    /// What a unit takes on the wire.
+    public var wire: Int
+
+    /// Creates units.
+    ///
+    /// - Precondition: a unit has payload.
+    public init(payload: Int, wire: Int) {
+      precondition(payload > 0, "A unit without payload sends nothing.")
+      self.payload = payload
+      self.wire = wire
+    }
+
+    /// Payload alone.
+    public static let none = Framing(payload: 1, wire: 1)
+  }
+
   /// The size of an element in bytes.
   public var elementBytes: Int
   /// What each kernel of a call costs.
   public var kernels: [KernelCosts]
   /// The number of messages of one port that may be under way or unread at a time.
   public var slots: Int
-  /// Wire bytes per payload byte of a sent message, as a fraction.
-  public var wire: (numerator: Int, denominator: Int) {
-    get { (wireNumerator, wireDenominator) }
-    set { (wireNumerator, wireDenominator) = newValue }
-  }
+  /// How sent messages are framed; puts and signals are what their buffers hold.
+  public var framing: Framing
   /// From the arrival of a message's last byte until the receiver acts on it.
   public var receive: ByMedium<SimDuration>
   /// From a put or signal until its first byte enters the first link.
@@ -87,18 +104,15 @@ public struct Costs: Hashable, Sendable {
   /// The share of its time that an operation takes which goes on with the elements at hand: a
   /// further child's data to add, or the same data sent to a further child.
   public var furtherPeerShare = 1.0
-  /// A tuple has no hash, so ``wire`` is kept in parts.
-  private var wireNumerator: Int
-  private var wireDenominator: Int
 
   init(
-    elementBytes: Int, kernels: [KernelCosts], slots: Int, wire: (numerator: Int, denominator: Int),
+    elementBytes: Int, kernels: [KernelCosts], slots: Int, framing: Framing,
     receive: ByMedium<SimDuration>, put: ByMedium<SimDuration>, signalBytes: Int
   ) {
     self.elementBytes = elementBytes
     self.kernels = kernels
     self.slots = slots
-    (wireNumerator, wireDenominator) = wire
+    self.framing = framing
     self.receive = receive
     self.put = put
     self.signalBytes = signalBytes
@@ -109,14 +123,14 @@ public struct Costs: Hashable, Sendable {
     Costs(
       elementBytes: elementBytes,
       kernels: Array(repeating: KernelCosts(launch: .zero, laneBandwidth: nil), count: kernels),
-      slots: .max, wire: (1, 1), receive: ByMedium(scaleUp: .zero, network: .zero),
+      slots: .max, framing: .none, receive: ByMedium(scaleUp: .zero, network: .zero),
       put: ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
   }
 
-  /// The bytes on the wire for a sent message of so many payload bytes, rounded up.
+  /// The bytes on the wire for a sent message of so many payload bytes, in whole units.
   func wireBytes(payload: Int) -> Int {
-    guard wire.numerator != wire.denominator else { return payload }
-    return (payload * wire.numerator + wire.denominator - 1) / wire.denominator
+    guard framing.payload > 1 else { return payload * framing.wire }
+    return (payload + framing.payload - 1) / framing.payload * framing.wire
   }
 }
 

@@ -3,8 +3,8 @@
 public enum AlgorithmName: Hashable, Sendable {
   /// NCCL; what is nil is left to its tuner.
   case nccl(NCCLTuner.Algorithm?, NCCLTuner.ProtocolName?)
-  /// NVRAR.
-  case nvrar
+  /// NVRAR, with what runs inside nodes; nil for what NVSHMEM runs there when built without NCCL.
+  case nvrar(NVRARPlanner.InNode?)
   /// A textbook schedule.
   case plain(PlainAlgorithm)
   /// A schedule from a file.
@@ -13,12 +13,17 @@ public enum AlgorithmName: Hashable, Sendable {
   /// All names that are not made of parts.
   public static let known =
     ["nccl", "nvrar"] + PlainAlgorithm.allCases.map(\.rawValue)
-    + NCCLTuner.Algorithm.allCases.filter(\.isRunnable).map { "nccl:\($0.rawValue)" }
+    + NCCLTuner.Algorithm.allCases.map { "nccl:\($0.rawValue)" }
+    + NVRARPlanner.InNode.allCases.map { "nvrar:\($0.rawValue)" }
 
-  /// Parses `ring`, `nvrar`, `nccl`, `nccl:ring` or `nccl:tree/simple`.
+  /// Parses `ring`, `nvrar`, `nvrar:nccl`, `nccl`, `nccl:ring` or `nccl:tree/simple`.
   public init?(_ text: String) {
     if text == "nvrar" {
-      self = .nvrar
+      self = .nvrar(nil)
+    } else if text.hasPrefix("nvrar:") {
+      let name = NVRARPlanner.InNode(rawValue: String(text.dropFirst("nvrar:".count)))
+      guard let name else { return nil }
+      self = .nvrar(name)
     } else if let plain = PlainAlgorithm(rawValue: text) {
       self = .plain(plain)
     } else if text == "nccl" {
@@ -26,8 +31,7 @@ public enum AlgorithmName: Hashable, Sendable {
     } else if text.hasPrefix("nccl:") {
       let parts = text.dropFirst("nccl:".count)
         .split(separator: "/", omittingEmptySubsequences: false)
-      guard parts.count <= 2, let algorithm = NCCLTuner.Algorithm(rawValue: String(parts[0])),
-        algorithm.isRunnable
+      guard parts.count <= 2, let algorithm = NCCLTuner.Algorithm(rawValue: String(parts[0]))
       else { return nil }
       guard parts.count == 2 else {
         self = .nccl(algorithm, nil)
@@ -47,6 +51,10 @@ public struct Planner: Sendable {
   public let fabric: Fabric
   /// NCCL's table of predicted times for a collective.
   public func tuner(_ collective: Collective) -> NCCLTuner { nccl.tuner(collective) }
+  /// What NVRAR runs inside nodes where nothing else is asked for.
+  public func nvrarInNode(for call: CollectiveCall) -> NVRARPlanner.InNode {
+    nvrar.ownKernels(for: call)
+  }
   private let nccl: NCCLPlanner
   private let nvrar: NVRARPlanner
 
@@ -64,7 +72,7 @@ public struct Planner: Sendable {
   public init(fabric: Fabric, profile: Profile, ncclVersion: NCCLVersion = .latest) {
     self.fabric = fabric
     nccl = NCCLPlanner(fabric: fabric, profile: profile, version: ncclVersion)
-    nvrar = NVRARPlanner(fabric: fabric, profile: profile)
+    nvrar = NVRARPlanner(fabric: fabric, profile: profile, ncclVersion: ncclVersion)
   }
 
   /// The plan of a call.
@@ -81,9 +89,16 @@ public struct Planner: Sendable {
       guard let plan = nccl.plan(for: call, algorithm: algorithm, protocolName: protocolName)
       else { throw missing(call, algorithm) }
       return try priced(plan, pricing)
-    case .nvrar:
+    case .nvrar(let inNode):
       try require(.allReduce, call, "nvrar")
-      return try priced(nvrar.plan(for: call, parameters: parameters), pricing)
+      guard let plan = nvrar.plan(for: call, parameters: parameters, inNode: inNode) else {
+        throw PlanError(
+          problem: "NVSHMEM has no multicast for \(call.bytes) bytes of \(call.type.rawValue) on "
+            + "\(fabric.gpusPerNode) GPUs per node of '\(fabric.topology.name)'",
+          fix: "use nvrar:one-shot or nvrar:nccl; multicast needs an NVSwitch, Hopper or later, an "
+            + "even number of GPUs, and parts of whole 4-byte words")
+      }
+      return try priced(plan, pricing)
     case .plain(let algorithm):
       return stepsPriced(try algorithm.plan(for: call, layout: layout), call, pricing)
     case .imported(let program):
@@ -102,13 +117,15 @@ public struct Planner: Sendable {
           fix: "ask for nccl")
     }
     let tuner = nccl.tuner(call.collective)
-    if let algorithm, !tuner.runnable(call.type).contains(where: { $0.algorithm == algorithm }) {
+    if let algorithm,
+      !tuner.candidates(for: call.type).contains(where: { $0.algorithm == algorithm })
+    {
       return PlanError(
         problem: "NCCL \(tuner.version) has no \(call.collective.rawValue) by "
           + "\(algorithm.rawValue) on \(fabric.nodes) x \(fabric.gpusPerNode) GPUs of "
           + "'\(fabric.topology.name)'",
         fix: "use nccl"
-          + Set(tuner.runnable(call.type).map { ", nccl:\($0.algorithm.rawValue)" }).sorted()
+          + Set(tuner.candidates(for: call.type).map { ", nccl:\($0.algorithm.rawValue)" }).sorted()
           .joined())
     }
     let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring

@@ -33,6 +33,10 @@ extension Profile {
     case ncclNVLSScaleUp = "nccl.nvls.scale-up-step"
     case ncclNVLSNetwork = "nccl.nvls.network-step"
     case ncclNVLSEfficiency = "nccl.nvls.efficiency"
+    /// The same of PAT, whose start-up grows with the ranks.
+    case ncclPATBase = "nccl.pat.base"
+    case ncclPATPerRank = "nccl.pat.per-rank"
+    case ncclPATNetwork = "nccl.pat.network-step"
     /// The wire's part of a step, which topologies have as their own latency.
     case ncclScaleUpWire = "nccl.scale-up-step-wire"
     case ncclNetworkWire = "nccl.network-step-wire"

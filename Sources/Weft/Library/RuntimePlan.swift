@@ -198,8 +198,9 @@ extension VerificationCase {
     name: String, type: DataType, slots: Int
   ) throws(PlanError) -> RuntimePlan {
     let schedule = try schedule()
+    let isNVRAR = if case .nvrar = algorithm { true } else { false }
     let labels = RuntimePlan.Labels(
-      algorithm: name, protocolName: algorithm == .nvrar ? "ll8" : "simple", type: type,
+      algorithm: name, protocolName: isNVRAR ? "ll8" : "simple", type: type,
       bytes: elements * type.bytes, channels: channels ?? 1, slots: slots)
     return try schedule.open(Recording(labels: labels))
   }

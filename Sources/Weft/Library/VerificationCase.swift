@@ -70,8 +70,8 @@ public struct VerificationCase: Sendable {
       return try plain.schedule(collective, layout: layout, elements: elements, inPlace: inPlace)
     }
     guard collective == .allReduce else {
-      throw PlanError(
-        lacking: collective, in: algorithm == .nvrar ? "nvrar" : "nccl")
+      if case .nvrar = algorithm { throw PlanError(lacking: collective, in: "nvrar") }
+      throw PlanError(lacking: collective, in: "nccl")
     }
     return try allReduce()
   }
@@ -86,9 +86,18 @@ public struct VerificationCase: Sendable {
         Tree(
           layout: layout, elements: elements, channels: channels,
           secondTreeFrom: (channels + 1) / 2, inPlace: inPlace))
-    case (.nvrar, let blocks):
+    case (.nvrar(let inNode), let blocks):
+      let phases: NVRAR.InNode =
+        switch inNode {
+        case nil, .oneShot: .puts
+        case .nvls: .switchedPuts
+        // As many channels as NCCL has on nodes of four GPUs, and pieces of LL's slots.
+        case .nccl: .rings(channels: 8, order: .spread, chunk: 1 << 14)
+        }
       return .nvrar(
-        NVRAR(layout: layout, elements: elements, blocks: blocks ?? 8, inPlace: inPlace))
+        NVRAR(
+          layout: layout, elements: elements, blocks: blocks ?? 8, inNode: phases,
+          inPlace: inPlace))
     case (.plain(let algorithm), nil):
       return try algorithm.schedule(layout: layout, elements: elements, inPlace: inPlace)
     case (.plain(let algorithm), _):

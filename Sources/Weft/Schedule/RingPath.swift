@@ -32,6 +32,15 @@ enum NodeOrder: Sendable {
     return (zigzag + channel) % count
   }
 
+  /// The position at which a channel visits a rank of a node; the inverse of ``local(at:channel:of:isClosed:)``.
+  func position(of local: Int, channel: Int, of count: Int, isClosed: Bool) -> Int {
+    // The one order that serves groups of thousands of members, which a search would take long for.
+    if self == .ascending { return (local + count - channel % count) % count }
+    return (0..<count).first {
+      self.local(at: $0, channel: channel, of: count, isClosed: isClosed) == local
+    } ?? 0
+  }
+
   /// The cycles through four ranks, each for both directions; the first serves three as well.
   private static let cycles = [[0, 1, 2, 3], [0, 1, 3, 2], [0, 2, 1, 3]]
 }
@@ -53,15 +62,16 @@ struct RingPath: Sendable {
   /// The position of a rank.
   func position(of rank: Int) -> Int {
     let local = layout.local(of: rank)
-    let step = (0..<layout.ranksPerNode).first { self.local(at: $0) == local } ?? 0
+    let step = order.position(
+      of: local, channel: channel, of: layout.ranksPerNode, isClosed: isClosed)
     return layout.node(of: rank) * layout.ranksPerNode + step
   }
 
   private func local(at step: Int) -> Int {
-    order.local(
-      at: step, channel: channel, of: layout.ranksPerNode,
-      isClosed: closesInNode && layout.nodes == 1)
+    order.local(at: step, channel: channel, of: layout.ranksPerNode, isClosed: isClosed)
   }
+
+  private var isClosed: Bool { closesInNode && layout.nodes == 1 }
 }
 
 /// The arithmetic of rings: which part a member handles at a step, and what it does with it.

@@ -131,15 +131,19 @@ extension DataDirectory {
 // MARK: - Profiles
 
 extension DataDirectory {
-  /// The nominal profile of a machine: those of the libraries, its fabric and its GPU, merged.
+  /// The nominal profile of a machine: those of the libraries, its fabric and its GPU, merged, and
+  /// what is known of this machine alone in place of them.
   ///
   /// - Throws: ``InputError``: `missing` if no shipped profile belongs to the machine or a parameter
   ///   is left without a value, else as ``ProfileFile`` does.
   public func nominalProfile(for topology: Topology) throws(InputError) -> Profile {
+    let files = try names(in: "topologies/profiles").map { name throws(InputError) in
+      try ProfileFile(path: "\(path)/topologies/profiles/\(name).yaml")
+    }
     var merged = Profile(names: [])
-    for name in names(in: "topologies/profiles") {
-      let file = try ProfileFile(path: "\(path)/topologies/profiles/\(name).yaml")
-      if file.mismatch(with: topology) == nil { merged = merged.replacing(with: file.profile) }
+    for file in files.filter(\.topologies.isEmpty) + files.filter({ !$0.topologies.isEmpty })
+    where file.mismatch(with: topology) == nil {
+      merged = merged.replacing(with: file.profile)
     }
     guard merged.missing.isEmpty else {
       throw InputError(

@@ -10,6 +10,8 @@ public struct ProfileFile: Sendable {
   public let gpus: [String]
   /// The kinds of fabric that the parameters belong to; empty if they hold for all.
   public let interconnects: [String]
+  /// The topologies that the parameters belong to; empty if they hold for all.
+  public let topologies: [String]
   /// The library that the parameters belong to, such as `nccl`; nil if they are the GPU's.
   public let library: String?
   /// The library's version; nil if unknown.
@@ -29,6 +31,7 @@ public struct ProfileFile: Sendable {
     title = try reader.string("title")
     gpus = try reader.strings("gpus")
     interconnects = try reader.strings("interconnects")
+    topologies = try reader.strings("topologies")
     library = try reader.optionalString("library")
     version = try reader.optionalString("version")
     environment = try reader.optionalString("environment")
@@ -54,6 +57,7 @@ public struct ProfileFile: Sendable {
     let name = profile.names.joined(separator: ", ")
     for (owners, own) in [
       (gpus, topology.gpu.name), (interconnects, topology.network.interconnect.rawValue),
+      (topologies, topology.name),
     ] where !owners.isEmpty && !owners.contains(own) {
       return "the profile '\(name)' belongs to \(owners.joined(separator: ", ")), not to \(own)"
     }

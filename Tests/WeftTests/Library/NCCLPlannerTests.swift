@@ -171,4 +171,34 @@ import Testing
     #expect(four.switchChunkBytes(bytes: 1 << 30, pieces: 128) == 64 << 10)
     #expect(four.switchChunkBytes(bytes: 1 << 20, pieces: 128) == 32 << 10)
   }
+
+  @Test(arguments: [Collective.allGather, .reduceScatter], [2, 5, 8, 32])
+  func `PAT passes on all it has, as often as ranks double`(
+    collective: Collective, nodes: Int
+  ) throws {
+    var topology = Machine.flat()
+    topology.gpu.computeCapability = 90
+    let planner = try planner(topology, nodes: nodes)
+    for bytes in [nodes * 2, 1 << 20, 64 << 20] {
+      let plan = try #require(planner.plan(for: call(collective, bytes), algorithm: .pat))
+      #expect(plan.algorithm == "nccl:pat" && plan.protocolName == "simple")
+      let report = plan.schedule.open(Proof(slots: plan.costs.slots))
+      #expect(report.isProved, "\(collective), \(bytes): \(report.findings.prefix(2))")
+      let folded = try plan.simulate(on: planner.fabric, network: .flow, isolated: true)
+      let full = try plan.simulate(
+        on: planner.fabric, network: .flow, isolated: true, foldAllowed: false)
+      #expect(folded.time == full.time && folded.breakdown.total == folded.time)
+      let whole = collective.wholeElements(bytes / 2, ranks: nodes) * 2
+      #expect(folded.wireBytes == (nodes - 1) * whole)
+    }
+    let rounds = Int.bitWidth - (nodes - 1).leadingZeroBitCount
+    let plan = try #require(planner.plan(for: call(collective, 2 * nodes), algorithm: .pat))
+    let small = try plan.simulate(on: planner.fabric, network: .flow, isolated: true)
+    // A power of two has a message per round; runs that go round the end are two.
+    let most = nodes * rounds * (nodes.nonzeroBitCount == 1 ? 1 : 2)
+    #expect(small.messages >= nodes * rounds && small.messages <= most)
+    // The test profile has 2 us for the start-up, for every rank, and for a message's proxy.
+    #expect(plan.costs.kernels[0].launch == .microseconds(Double(2 + 2 * nodes)))
+    #expect(small.time > .microseconds(Double(2 + 2 * nodes)))
+  }
 }

@@ -3,11 +3,22 @@
 /// Every builder by name, with small parameters that bring all of its code to work.
 enum BuilderCase: String, CaseIterable, Sendable {
   case ring, slicedRing, tree, balancedTree, recursiveDoubling, halvingDoubling, binomialTree,
-    allPairs, nvrar
+    allPairs, nvrar, nvrarRings, nvrarSwitched
   case hierarchicalPuts, hierarchicalRing, hierarchicalRingTree, oneShot, twoShot, packetAllPairs
   case spreadRing, spreadTree, ringGather, ringScatter, groupedExchange, switchReduction
   case chainBroadcast, chainReduce, treeBroadcast, treeReduce
-  case doublingGather, halvingScatter, directGather, directScatter, directAllToAll
+  case doublingGather, halvingScatter, piecedGather, piecedScatter, directGather, directScatter,
+    directAllToAll
+
+  /// Whether its ranks raise flags, by puts or alone.
+  var hasFlags: Bool {
+    switch self {
+    case .nvrar, .nvrarRings, .nvrarSwitched, .hierarchicalPuts, .oneShot, .twoShot,
+      .packetAllPairs:
+      true
+    default: false
+    }
+  }
 
   func schedule(_ layout: Layout, elements: Int, inPlace: Bool, lanes: Int = 2) -> any Schedule {
     switch self {
@@ -51,9 +62,14 @@ enum BuilderCase: String, CaseIterable, Sendable {
       BinomialTree(layout: layout, elements: elements, inPlace: inPlace)
     case .allPairs:
       AllPairs(layout: layout, elements: elements, inPlace: inPlace)
-    case .nvrar:
+    case .nvrar, .nvrarRings, .nvrarSwitched:
       NVRAR(
-        layout: layout, elements: elements, blocks: lanes, chunkElements: 16, inPlace: inPlace)
+        layout: layout, elements: elements, blocks: lanes, chunkElements: 16,
+        inNode: self == .nvrar
+          ? .puts
+          : self == .nvrarSwitched
+            ? .switchedPuts : .rings(channels: 3, order: .spread, chunk: 5),
+        inPlace: inPlace)
     case .hierarchicalPuts:
       Hierarchical(layout: layout, elements: elements, inNode: .puts, inPlace: inPlace)
     case .hierarchicalRing:
@@ -77,6 +93,9 @@ enum BuilderCase: String, CaseIterable, Sendable {
         inPlace: inPlace)
     case .doublingGather: parted(.allGather, layout, elements, inPlace, isDirect: false)
     case .halvingScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: false)
+    case .piecedGather, .piecedScatter:
+      piecedDoubling(
+        self == .piecedGather ? .allGather : .reduceScatter, layout, elements, inPlace)
     case .directGather: parted(.allGather, layout, elements, inPlace, isDirect: true)
     case .directScatter: parted(.reduceScatter, layout, elements, inPlace, isDirect: true)
     case .directAllToAll: parted(.allToAll, layout, elements, inPlace, isDirect: true)
@@ -90,6 +109,15 @@ enum BuilderCase: String, CaseIterable, Sendable {
       collective, layout: layout,
       elements: collective.wholeElements(elements, ranks: layout.ranks), channels: lanes,
       order: .spread, chunkElements: 3, slices: 2, inPlace: inPlace)
+  }
+
+  private func piecedDoubling(
+    _ collective: Collective, _ layout: Layout, _ elements: Int, _ inPlace: Bool
+  ) -> PartDoubling {
+    PartDoubling(
+      collective, layout: layout,
+      elements: collective.wholeElements(elements, ranks: layout.ranks), messageElements: 7,
+      inPlace: inPlace)
   }
 
   private func parted(

@@ -15,8 +15,12 @@ import Testing
   func `every mutant is caught`(builder: BuilderCase, inPlace: Bool) {
     var tried = [Fault: Int]()
     var escaped: [String] = []
+    var kinds: Set<Fault> = [
+      .droppedStep, .swappedPeer, .wrongSource, .wrongDestination,
+    ]
     for layout in Self.layouts {
       let schedule = builder.schedule(layout, elements: 50, inPlace: inPlace)
+      if schedule.collective.reduces { kinds.formUnion([.doubledAdd, .missingAdd]) }
       func check(_ base: some Schedule) {
         for rank in 0..<layout.ranks {
           mutate(base, rank: rank, &tried, &escaped)
@@ -25,9 +29,14 @@ import Testing
       check(schedule)
     }
     let counts = Fault.allCases.map { "\($0) \(tried[$0, default: 0])" }.joined(separator: ", ")
+    let count = tried.values.reduce(0, +)
     print(
-      "mutants of \(builder)\(inPlace ? " in place" : ""): \(tried.values.reduce(0, +)) tried, "
-        + "\(escaped.count) escaped (\(counts))")
+      "mutants of \(builder)\(inPlace ? " in place" : ""): \(count - escaped.count) of \(count) "
+        + "caught (\(counts))")
+    // Every kind of fault that the builder's operations allow was made.
+    if builder.hasFlags { kinds.insert(.droppedFlag) }
+    #expect(kinds.isSubset(of: tried.keys), "none of \(kinds.subtracting(tried.keys))")
+    #expect(builder.hasFlags == (tried[.droppedFlag] != nil))
     #expect(escaped.isEmpty, "\(escaped.count) escaped: \(escaped.prefix(5))")
   }
 

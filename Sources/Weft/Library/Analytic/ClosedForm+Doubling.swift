@@ -67,8 +67,9 @@ extension PartDoubling: ClosedFormSchedule {
       let count = part << step
       form.breakdown.add(machine.exchange(elements: count, stride: 1 << step).time)
       form.breakdown.add(machine.working(elements: count))
+      let pieces = count / messageElements + (count % messageElements > 0 ? 1 : 0)
+      form.messages += layout.ranks * max(1, pieces)
     }
-    form.messages = layout.ranks * steps
     form.wireBytes = (layout.ranks - 1) * machine.bytes(elements)
     return form
   }

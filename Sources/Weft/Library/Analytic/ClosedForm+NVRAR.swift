@@ -6,6 +6,8 @@
 /// takes as long as all blocks' chunks do.
 extension NVRAR: ClosedFormSchedule {
   func closedForm(on machine: AnalyticMachine) -> ClosedForm? {
+    // Rings of NCCL's have forms of their own, but not within kernels of another library.
+    if case .rings = inNode, layout.ranksPerNode > 1 { return nil }
     var form = ClosedForm()
     for kernel in machine.costs.kernels { form.breakdown.launch += kernel.launch }
     let members = layout.ranksPerNode
@@ -94,12 +96,12 @@ extension NVRAR: ClosedFormSchedule {
     let costs = machine.costs
     let group = DoublingGroup(members: layout.nodes, me: 0)
     let extras = layout.nodes - group.core
-    let run = (shard + lanes - 1) / lanes
+    let run = (shard + blocks - 1) / blocks
     let (chunks, rest) = run.quotientAndRemainder(dividingBy: chunkElements)
     // Blocks of one GPU, and GPUs, that share a NIC.
     let node = machine.fabric.topology.node
     let stripes = max(1, node.nics / node.gpus)
-    let sharing = machine.gpusPerNIC * ((lanes + stripes - 1) / stripes)
+    let sharing = machine.gpusPerNIC * ((blocks + stripes - 1) / stripes)
     func round(_ count: Int, latency: SimDuration) -> TimeBreakdown {
       let wire = count * costs.elementBytes * 2
       var time = TimeBreakdown()
@@ -122,8 +124,8 @@ extension NVRAR: ClosedFormSchedule {
     let exchanges = group.core * group.steps + 2 * extras
     for member in 0..<layout.ranksPerNode {
       let part = Region(offset: 0, count: elements).part(member, of: layout.ranksPerNode)
-      for lane in 0..<lanes {
-        let length = Region(offset: 0, count: part.count).part(lane, of: lanes).count
+      for lane in 0..<blocks {
+        let length = Region(offset: 0, count: part.count).part(lane, of: blocks).count
         form.messages += exchanges * ((length + chunkElements - 1) / chunkElements)
       }
     }

@@ -42,7 +42,7 @@ public struct NCCLPlanner: Sendable {
       return exchange(call, protocolName)
     }
     let tuner = tuner(call.collective)
-    let allowed = tuner.runnable(call.type).filter {
+    let allowed = tuner.candidates(for: call.type).filter {
       ($0.algorithm == algorithm ?? $0.algorithm)
         && ($0.protocolName == protocolName ?? $0.protocolName)
     }
@@ -65,7 +65,7 @@ public struct NCCLPlanner: Sendable {
     case .nvls, .nvlsTree:
       schedule = switchReduction(call, channels: work.channels)
     case .pat:
-      preconditionFailure("\(algorithm.rawValue) is not runnable.")
+      return parallelTrees(call, work)
     }
     return Plan(
       algorithm: "nccl:\(algorithm.rawValue)", protocolName: candidate.protocolName.rawValue,
@@ -88,7 +88,7 @@ public struct NCCLPlanner: Sendable {
     let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
     if call.collective == .broadcast || call.collective == .reduce {
       // One slot to a chunk, and no slices.
-      let chunk = protocolName == .simple ? 512 << 10 : Self.ringChunkBytes(protocolName)
+      let chunk = protocolName == .simple ? Self.simpleSlotBytes : Self.ringChunkBytes(protocolName)
       return .rootedChain(
         RootedChain(
           call.collective, layout: layout, elements: elements, channels: channels, order: order,
@@ -103,6 +103,25 @@ public struct NCCLPlanner: Sendable {
         slices: protocolName == .simple && perChunk > 32 << 10 ? 2 : 1, inPlace: call.inPlace))
   }
 
+  /// The rings of a reduce-scatter or all-gather within a larger schedule that launches them, and
+  /// what they cost there.
+  ///
+  /// The call's bytes are those of the whole buffer. Launched by the host, a kernel between others
+  /// starts when NCCL has enqueued it, and its own start-up is exposed.
+  func groupRings(for call: CollectiveCall) -> (phases: NVRAR.InNode, costs: Costs)? {
+    let tuner = tuner(.reduceScatter)
+    let best = tuner.candidates(for: call.type).filter { $0.algorithm == .ring }
+      .min { tuner.time($0, bytes: call.bytes) < tuner.time($1, bytes: call.bytes) }
+    guard let best else { return nil }
+    let work = tuner.work(best, bytes: call.bytes)
+    var costs = costs(for: call, .ring, best.protocolName, threads: work.threads)
+    if call.launch == .eager {
+      costs.kernels[0].launch += costs.enqueue - profile.duration(.launchGraph)
+    }
+    let chunk = Self.ringChunkBytes(best.protocolName) / call.type.bytes
+    return (.rings(channels: work.channels, order: order, chunk: chunk), costs)
+  }
+
   private func tree(
     _ call: CollectiveCall, _ protocolName: NCCLTuner.ProtocolName, channels: Int
   ) -> AnySchedule {
@@ -115,6 +134,38 @@ public struct NCCLPlanner: Sendable {
           / call.type.bytes,
         inPlace: call.inPlace))
   }
+
+  /// NCCL's parallel aggregated trees, which run where nodes have one GPU.
+  ///
+  /// In ceil(log2 R) rounds a rank passes on all that it has gathered, or halves what is left to
+  /// scatter, with the parts of a round in as few messages as slots hold them. NCCL begins with the
+  /// farthest ranks and packs parts that lie apart; here the nearest are first, whose parts lie
+  /// together, which gives rounds and messages of the same sizes. Channels do the same side by side,
+  /// so one lane stands for all: as fast as they are together, its messages posted as often. Beyond
+  /// the aggregation of eight slots NCCL adds rounds instead of messages. Source: NCCL 2.30.7,
+  /// src/include/collectives.h, src/device/{all_gather,reduce_scatter}.h.
+  private func parallelTrees(_ call: CollectiveCall, _ work: NCCLWork) -> Plan {
+    let channels = work.channels
+    var costs = costs(for: call, .pat, .simple, threads: work.threads)
+    costs.kernels[0].launch += fabric.ranks * profile.duration(.ncclPATPerRank)
+    costs.kernels[0].laneBandwidth = costs.kernels[0].laneBandwidth?.scaled(by: Double(channels))
+    if let proxy = costs.proxy {
+      costs.proxy = Costs.Proxy(
+        perMessage: channels * proxy.perMessage, perKiB: proxy.perKiB, most: channels * proxy.most)
+    }
+    return Plan(
+      algorithm: "nccl:pat", protocolName: NCCLTuner.ProtocolName.simple.rawValue,
+      channels: channels, costs: costs,
+      schedule: .partDoubling(
+        PartDoubling(
+          call.collective, layout: layout,
+          elements: call.collective.wholeElements(call.elements, ranks: fabric.ranks),
+          messageElements: channels * Self.simpleSlotBytes / call.type.bytes,
+          inPlace: call.inPlace)))
+  }
+
+  /// A slot of Simple's buffer: 4 MiB in eight.
+  private static let simpleSlotBytes = 512 << 10
 
   private func switchReduction(_ call: CollectiveCall, channels: Int) -> AnySchedule {
     let heads = min(fabric.gpusPerNode, graph.nvls?.heads ?? 1)
@@ -205,7 +256,7 @@ public struct NCCLPlanner: Sendable {
       ],
       // Eight slots; a slice of a ring's Simple chunk takes two.
       slots: algorithm == .ring && protocolName == .simple ? 4 : 8,
-      wire: Self.wire(protocolName),
+      framing: Self.framing(protocolName),
       receive: Costs.ByMedium(scaleUp: max(.zero, scaleUp), network: max(.zero, network)),
       put: Costs.ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
     costs.streamGrain = Self.passBytes(algorithm, protocolName, threads: threads)
@@ -280,14 +331,14 @@ public struct NCCLPlanner: Sendable {
     return profile.duration(key) + (fabric.ranks - 1) * profile.duration(.ncclExchangePeer)
   }
 
-  /// Wire bytes per payload byte: LL sends 8-byte words half flag, LL128 120 bytes in 128.
-  private static func wire(
-    _ protocolName: NCCLTuner.ProtocolName
-  ) -> (numerator: Int, denominator: Int) {
+  /// LL's lines of 16 bytes hold 8 of data, and a warp of LL128 moves 1920 bytes in 2 KiB.
+  ///
+  /// Source: NCCL 2.30.7, src/include/device.h and src/device/prims_ll128.h.
+  private static func framing(_ protocolName: NCCLTuner.ProtocolName) -> Costs.Framing {
     switch protocolName {
-    case .ll: (2, 1)
-    case .ll128: (16, 15)
-    case .simple: (1, 1)
+    case .ll: Costs.Framing(payload: 8, wire: 16)
+    case .ll128: Costs.Framing(payload: 1920, wire: 2048)
+    case .simple: .none
     }
   }
 
@@ -307,7 +358,9 @@ public struct NCCLPlanner: Sendable {
       (.ncclTreeLL128Base, .ncclTreeLL128ScaleUp, .ncclTreeLL128Network, .ncclLL128Lane)
     case (.tree, .simple):
       (.ncclTreeSimpleBase, .ncclTreeSimpleScaleUp, .ncclTreeSimpleNetwork, .ncclSimpleLane)
-    case (.nvls, _), (.nvlsTree, _), (.pat, _):
+    case (.pat, _):
+      (.ncclPATBase, .ncclRingSimpleScaleUp, .ncclPATNetwork, .ncclSimpleLane)
+    case (.nvls, _), (.nvlsTree, _):
       (.ncclNVLSBase, .ncclNVLSScaleUp, .ncclNVLSNetwork, .ncclSimpleLane)
     }
   }

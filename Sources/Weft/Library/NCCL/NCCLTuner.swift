@@ -17,14 +17,6 @@ public struct NCCLTuner: Sendable {
     case nvlsTree = "nvls-tree"
     /// Logarithmic all-gather and reduce-scatter among nodes of one GPU.
     case pat
-
-    /// Whether Weft has a schedule for it; what has none is shown and never picked.
-    public var isRunnable: Bool {
-      switch self {
-      case .tree, .ring, .nvls, .nvlsTree: true
-      case .pat: false
-      }
-    }
   }
 
   /// The protocols.
@@ -90,16 +82,16 @@ public struct NCCLTuner: Sendable {
     }
   }
 
-  /// The candidates that Weft can run, for elements of a type.
-  public func runnable(_ type: DataType = .bf16) -> [Candidate] {
-    candidates.filter { $0.algorithm.isRunnable && allows($0, type) }
+  /// The candidates for elements of a type.
+  public func candidates(for type: DataType) -> [Candidate] {
+    candidates.filter { allows($0, type) }
   }
 
   /// The candidate that NCCL picks for a size: the one of least predicted time.
   ///
   /// - Returns: The pick; nil for an all-to-all, which has no candidates.
   public func choice(bytes: Int, type: DataType = .bf16) -> Candidate? {
-    candidates.filter { allows($0, type) }.min {
+    candidates(for: type).min {
       time($0, bytes: bytes, type: type) < time($1, bytes: bytes, type: type)
     }
   }

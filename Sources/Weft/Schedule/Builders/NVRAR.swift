@@ -4,32 +4,55 @@
 /// Six kernels, as the published code has them: the in-node reduce-scatter; `bump`, which waits
 /// until every partner is done with the previous call; `pack` into cells; the exchange, one lane
 /// per block, chunk by chunk; `unpack`, after which every partner is told so; the in-node
-/// all-gather. On one node the four in the middle are left out. The published code needs powers of
+/// all-gather. On one node the four in the middle are left out. What runs in the node depends on how
+/// NVSHMEM is built (``InNode``). The published code needs powers of
 /// two and drops remainders; this schedule folds further nodes in (``DoublingGroup``) and serves
 /// any size. Source: Singhania et al. 2025, arXiv 2511.09557, and its code.
 struct NVRAR: Schedule {
   static let name = "nvrar"
+
+  /// How NVSHMEM reduces and gathers inside a node.
+  enum InNode: Hashable, Sendable {
+    /// One-shot puts into each other's memory.
+    case puts
+    /// The same through a switch that adds and copies.
+    case switchedPuts
+    /// NCCL's rings: their channels, how these visit the GPUs, and the longest piece in elements.
+    case rings(channels: Int, order: NodeOrder, chunk: Int)
+
+    /// The lanes that it takes.
+    fileprivate var lanes: Int {
+      if case .rings(let channels, _, _) = self { channels } else { 1 }
+    }
+  }
+
   let layout: Layout
   let elements: Int
-  /// One lane per thread block of the exchange; the other kernels use lane 0.
-  let lanes: Int
+  /// The thread blocks of the exchange, one lane each.
+  let blocks: Int
   /// The largest number of elements in one put; each exposes one latency.
   let chunkElements: Int
+  let inNode: InNode
   let caller: CallerBuffers
 
   /// Creates the schedule for so many elements, exchanged by so many blocks.
   ///
   /// - Precondition: there is a block, and the chunk is not empty.
   init(
-    layout: Layout, elements: Int, blocks: Int = 8, chunkElements: Int = 4096, inPlace: Bool
+    layout: Layout, elements: Int, blocks: Int = 8, chunkElements: Int = 4096,
+    inNode: InNode = .puts, inPlace: Bool
   ) {
     precondition(blocks > 0 && chunkElements > 0, "A chunk of at least one element, on a block.")
     self.layout = layout
     self.elements = elements
     self.chunkElements = chunkElements
-    lanes = layout.nodes > 1 ? blocks : 1
+    self.blocks = layout.nodes > 1 ? blocks : 1
+    self.inNode = inNode
     caller = CallerBuffers(inPlace: inPlace)
   }
+
+  /// Lanes of the exchange and of rings in the node; the other kernels use lane 0.
+  var lanes: Int { max(blocks, inNode.lanes) }
 
   /// The longest shard of a rank.
   private var shardLength: Int {
@@ -38,8 +61,10 @@ struct NVRAR: Schedule {
 
   var buffers: [Buffer] {
     var buffers = Buffer.caller(elements: elements, inPlace: caller.inPlace)
-    buffers.append(
-      Buffer("shards", .scratch, elements: (layout.ranksPerNode - 1) * shardLength))
+    // Rings add up what arrives as it comes.
+    var places = layout.ranksPerNode - 1
+    if case .rings = inNode { places = 0 }
+    buffers.append(Buffer("shards", .scratch, elements: places * shardLength))
     if layout.nodes > 1 {
       buffers.append(
         Buffer(
@@ -87,13 +112,15 @@ struct NVRAR: Schedule {
     private let lane: Int
     private let call: Int
     private let spansNodes: Bool
+    private let blocks: Int
+    private let inNodeLanes: Int
     private let caller: CallerBuffers
     private let shard: Region
     private let rows: CellRows
     private let across: RankGroup
-    private var scatter: OneShotReduceScatter
+    private var scatter: NodePart
     private var exchange: FlaggedDoubling
-    private var gather: OneShotAllGather
+    private var gather: NodePart
     private var stage = Stage.scatter
     private var position = 0
 
@@ -101,9 +128,10 @@ struct NVRAR: Schedule {
       let layout = schedule.layout
       let local = layout.local(of: rank)
       let whole = Region(offset: 0, count: schedule.elements)
-      let node = RankGroup.node(of: rank, layout)
       let firstScratch: UInt8 = schedule.caller.inPlace ? 1 : 2
       self.lane = lane
+      blocks = schedule.blocks
+      inNodeLanes = schedule.inNode.lanes
       self.call = call
       spansNodes = layout.nodes > 1
       caller = schedule.caller
@@ -112,15 +140,13 @@ struct NVRAR: Schedule {
       rows = CellRows(
         group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
         rowLength: schedule.shardLength, sums: firstScratch + 1, arrivals: firstScratch + 2)
-      scatter = OneShotReduceScatter(
-        group: node, me: local, whole: whole, caller: caller, scratch: firstScratch,
-        placeLength: schedule.shardLength, tag: Tag.scatter)
+      (scatter, gather) = schedule.nodeParts(rank: rank, lane: lane, scratch: firstScratch)
       exchange = FlaggedDoubling(
         ranks: across, rows: rows,
-        run: Region(offset: 0, count: shard.count).part(lane, of: schedule.lanes),
+        run: lane < blocks
+          ? Region(offset: 0, count: shard.count).part(lane, of: blocks)
+          : Region(offset: 0, count: 0),
         chunk: schedule.chunkElements, lane: lane, tag: Tag.cells)
-      gather = OneShotAllGather(
-        group: node, me: local, whole: whole, caller: caller, tag: Tag.gather)
     }
 
     mutating func next() -> Operation? {
@@ -154,12 +180,19 @@ struct NVRAR: Schedule {
 
     /// The next operation of the current stage; nil when this lane has none left.
     private mutating func operation() -> Operation? {
-      if stage == .exchange { return exchange.next() }
-      guard lane == 0 else { return nil }
+      switch stage {
+      case .scatter: return lane < inNodeLanes ? scatter.next() : nil
+      case .exchange: return exchange.next()
+      case .gather: return lane < inNodeLanes ? gather.next() : nil
+      case .bump, .pack, .unpack, .ready: return lane == 0 ? loneOperation() : nil
+      case .done: return nil
+      }
+    }
+
+    /// The next operation of a kernel that lane 0 runs alone.
+    private mutating func loneOperation() -> Operation? {
       defer { position += 1 }
       switch stage {
-      case .scatter:
-        return scatter.next()
       case .bump:
         // Nobody has used the cells before the first call.
         guard call > 0 else { return nil }
@@ -175,9 +208,7 @@ struct NVRAR: Schedule {
           to: caller.output(shard), shard.count)
       case .ready:
         return partner(position).map { .signal(ready($0)) }
-      case .gather:
-        return gather.next()
-      case .exchange, .done:
+      case .scatter, .exchange, .gather, .done:
         return nil
       }
     }
@@ -195,6 +226,44 @@ struct NVRAR: Schedule {
 
     private func ready(_ member: Int) -> Port {
       Port(peer: across[member], tag: Tag.ready)
+    }
+  }
+}
+
+// MARK: - In the node
+
+extension NVRAR {
+  /// The phases of a rank in its node: before the exchange, and after it.
+  fileprivate func nodeParts(
+    rank: Int, lane: Int, scratch: UInt8
+  ) -> (scatter: NodePart, gather: NodePart) {
+    let node = RankGroup.node(of: rank, layout)
+    let me = layout.local(of: rank)
+    let whole = Region(offset: 0, count: elements)
+    switch inNode {
+    case .puts, .switchedPuts:
+      let isSwitched = inNode == .switchedPuts
+      return (
+        .putScatter(
+          OneShotReduceScatter(
+            group: node, me: me, whole: whole, caller: caller, scratch: scratch,
+            placeLength: shardLength, tag: Tag.scatter, isSwitched: isSwitched)),
+        .putGather(
+          OneShotAllGather(
+            group: node, me: me, whole: whole, caller: caller, tag: Tag.gather,
+            isSwitched: isSwitched))
+      )
+    case .rings(let channels, let order, let chunk):
+      func ring(_ job: RingSteps.Job, _ source: UInt8, _ tag: Int) -> NodePart {
+        .ring(
+          GroupRing(
+            job, group: node, me: me, whole: whole, source: source, destination: caller.output,
+            tag: tag, channel: (lane, channels), order: order, chunk: chunk))
+      }
+      return (
+        ring(.reduceScatter, caller.input, Tag.scatter),
+        ring(.allGather, caller.output, Tag.gather)
+      )
     }
   }
 }

@@ -1,8 +1,9 @@
 /// Reduce-scatter within a group in one step: everyone puts every other member's part into that
 /// member's scratch, and each member adds up what it got.
 ///
-/// What NVSHMEM's on-stream reduce-scatter does without multicast. Member i ends with part i, in
-/// the output. The puts and waits are also the barrier that keeps two calls apart, as long as a
+/// What NVSHMEM's on-stream reduce-scatter does. Member i ends with part i, in the output. With a
+/// switch that adds (`isSwitched`), its member loads one sum of its part from the switch: what the
+/// others bring crosses their own links, and the put of the member before stands for the sum. The puts and waits are also the barrier that keeps two calls apart, as long as a
 /// ``OneShotAllGather`` of the same group comes between.
 struct OneShotReduceScatter: OperationCursor {
   let group: RankGroup
@@ -13,11 +14,12 @@ struct OneShotReduceScatter: OperationCursor {
   let scratch: UInt8
   let placeLength: Int
   let tag: Int
+  let isSwitched: Bool
   private var position = 0
 
   init(
     group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, scratch: UInt8,
-    placeLength: Int, tag: Int
+    placeLength: Int, tag: Int, isSwitched: Bool = false
   ) {
     self.group = group
     self.me = me
@@ -26,6 +28,7 @@ struct OneShotReduceScatter: OperationCursor {
     self.scratch = scratch
     self.placeLength = placeLength
     self.tag = tag
+    self.isSwitched = isSwitched
   }
 
   mutating func next() -> Operation? {
@@ -37,9 +40,11 @@ struct OneShotReduceScatter: OperationCursor {
       let peer = (me + distance) % group.count
       let part = whole.part(peer, of: group.count)
       // The peer finds my part at the place numbered by how far I am behind it.
-      return .put(
+      var put = Operation.put(
         caller.input(part), to: place(distance), part.count,
         at: Port(peer: group[peer], tag: tag))
+      if isSwitched && distance > 1 { put.via = .reduction }
+      return put
     }
     if position < 3 * others {
       let (index, isAdd) = (position - others).quotientAndRemainder(dividingBy: 2)
@@ -63,7 +68,8 @@ struct OneShotReduceScatter: OperationCursor {
 /// All-gather within a group: everyone puts its part into everyone's output, and then hears from
 /// everyone that it has arrived.
 ///
-/// The second round is the barrier that ends NVSHMEM's collectives. Without it a rank may return
+/// With a switch that copies (`isSwitched`), the part crosses its member's link once. The second
+/// round is the barrier that ends NVSHMEM's collectives. Without it a rank may return
 /// while its puts still read the part, which the caller may overwrite at once (in place), or the
 /// sums of the next call (out of place, from four members on).
 struct OneShotAllGather: OperationCursor {
@@ -72,14 +78,19 @@ struct OneShotAllGather: OperationCursor {
   let whole: Region
   let caller: CallerBuffers
   let tag: Int
+  let isSwitched: Bool
   private var position = 0
 
-  init(group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, tag: Int) {
+  init(
+    group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, tag: Int,
+    isSwitched: Bool = false
+  ) {
     self.group = group
     self.me = me
     self.whole = whole
     self.caller = caller
     self.tag = tag
+    self.isSwitched = isSwitched
   }
 
   mutating func next() -> Operation? {
@@ -88,8 +99,10 @@ struct OneShotAllGather: OperationCursor {
     if position < others {
       let mine = whole.part(me, of: group.count)
       let peer = group[(me + position + 1) % group.count]
-      return .put(
+      var put = Operation.put(
         caller.output(mine), to: caller.output(mine), mine.count, at: Port(peer: peer, tag: tag))
+      if isSwitched && position > 0 { put.via = .multicast }
+      return put
     }
     guard position < 4 * others else { return nil }
     let (round, index) = (position - others).quotientAndRemainder(dividingBy: others)

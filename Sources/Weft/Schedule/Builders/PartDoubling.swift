@@ -6,7 +6,7 @@
 /// part and the d - 1 after it sends them d ranks back. Parts keep their places, so a run that goes
 /// round the end is two messages and nothing is rotated. The reduce-scatter is the all-gather with
 /// every message turned round and stores turned into additions, largest distance first, in scratch.
-/// Sources: Bruck et al. 1997, doi:10.1109/71.642949; Thakur, Rabenseifner and Gropp 2005,
+/// Long runs may travel in several messages, which then take turns with those that come. Sources: Bruck et al. 1997, doi:10.1109/71.642949; Thakur, Rabenseifner and Gropp 2005,
 /// doi:10.1177/1094342005051521.
 struct PartDoubling: Schedule {
   static let name = "recursive-doubling"
@@ -14,15 +14,22 @@ struct PartDoubling: Schedule {
   let layout: Layout
   let elements: Int
   let lanes = 1
+  /// The largest number of elements of a message.
+  let messageElements: Int
   let inPlace: Bool
 
   /// Creates an all-gather or a reduce-scatter of so many elements.
   ///
-  /// - Precondition: it is one of these two.
-  init(_ collective: Collective, layout: Layout, elements: Int, inPlace: Bool) {
+  /// - Precondition: it is one of these two, and a message has an element.
+  init(
+    _ collective: Collective, layout: Layout, elements: Int, messageElements: Int = .max,
+    inPlace: Bool
+  ) {
     precondition(
       collective == .allGather || collective == .reduceScatter,
       "Doubling gathers, halving scatters.")
+    precondition(messageElements > 0, "A message has an element.")
+    self.messageElements = messageElements
     self.collective = collective
     self.layout = layout
     self.elements = elements
@@ -47,19 +54,24 @@ struct PartDoubling: Schedule {
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     Cursor(
       parts: PartedBuffers(
-        collective, elements: elements, rank: rank, ranks: layout.ranks, inPlace: inPlace))
+        collective, elements: elements, rank: rank, ranks: layout.ranks, inPlace: inPlace),
+      most: messageElements)
   }
 
   /// The state of a rank: the step it is in, and the message within the step.
   struct Cursor: OperationCursor {
     let parts: PartedBuffers
+    /// The largest number of elements of a message.
+    let most: Int
     /// The number of steps.
     let steps: Int
-    var step = -1
-    var message = 0
+    private var step = -1
+    /// Messages out and messages in have numbers of their own and take turns.
+    private var turn = 0
 
-    init(parts: PartedBuffers) {
+    init(parts: PartedBuffers, most: Int) {
       self.parts = parts
+      self.most = most
       steps = Int.bitWidth - (parts.ranks - 1).leadingZeroBitCount
     }
 
@@ -75,21 +87,40 @@ struct PartDoubling: Schedule {
         // The gather doubles what a rank holds, the scatter halves it.
         let exchange = PartExchange(
           step: gathers ? step : steps - 1 - step, rank: parts.rank, ranks: parts.ranks)
-        let sends = message < 2
-        let runs = sends == gathers ? exchange.held : exchange.taken
-        let run = message % 2 == 0 ? runs.first : runs.second
-        let isFirst = step == 0
-        let isLast = step == steps - 1
-        message += 1
-        if message == 4 {
-          message = 0
+        let (number, isIn) = turn.quotientAndRemainder(dividingBy: 2)
+        let sends = isIn == 0
+        let message = message(number, of: sends == gathers ? exchange.held : exchange.taken)
+        if message == nil && sends
+          && self.message(number, of: gathers ? exchange.taken : exchange.held) == nil
+        {
+          turn = 0
           step += 1
+          continue
         }
-        guard run.count > 0 else { continue }
+        turn += 1
+        guard let message else { continue }
         let peer = Port(peer: sends == gathers ? exchange.back : exchange.ahead)
         return gathers
-          ? gather(run, sends: sends, peer)
-          : scatter(run, sends: sends, isFirst: isFirst, isLast: isLast, peer)
+          ? gather(message, sends: sends, peer)
+          : scatter(message, sends: sends, isLast: step == steps - 1, isFirst: step == 0, peer)
+      }
+      return nil
+    }
+
+    /// A message of a run: the part it begins in, the elements before it there, and its length; nil
+    /// if the run has no so many.
+    private func message(
+      _ number: Int, of run: PartExchange.Run
+    ) -> (part: Int, skipped: Int, count: Int)? {
+      var number = number
+      for piece in [run.first, run.second] where piece.count > 0 {
+        let length = piece.count * parts.count
+        let count = max(1, length / most + (length % most > 0 ? 1 : 0))
+        if number < count {
+          let skipped = number * (count > 1 ? most : 0)
+          return (piece.offset, skipped, min(most, length - skipped))
+        }
+        number -= count
       }
       return nil
     }
@@ -103,21 +134,26 @@ struct PartDoubling: Schedule {
         : .copy(parts.input(0), to: sum(0), parts.count * parts.ranks)
     }
 
-    private func gather(_ run: Region, sends: Bool, _ peer: Port) -> Operation {
-      let place = parts.output(run.offset)
-      let count = run.count * parts.count
-      return sends ? .send(place, count, to: peer) : .receive(place, count, from: peer)
+    private func gather(
+      _ message: (part: Int, skipped: Int, count: Int), sends: Bool, _ peer: Port
+    ) -> Operation {
+      var place = parts.output(message.part)
+      place.offset += message.skipped
+      return sends
+        ? .send(place, message.count, to: peer) : .receive(place, message.count, from: peer)
     }
 
     private func scatter(
-      _ run: Region, sends: Bool, isFirst: Bool, isLast: Bool, _ peer: Port
+      _ message: (part: Int, skipped: Int, count: Int), sends: Bool, isLast: Bool, isFirst: Bool,
+      _ peer: Port
     ) -> Operation {
-      let own = isFirst && isPower ? parts.input(run.offset) : sum(run.offset)
-      let count = run.count * parts.count
-      if sends { return .send(own, count, to: peer) }
+      var own = isFirst && isPower ? parts.input(message.part) : sum(message.part)
+      own.offset += message.skipped
+      if sends { return .send(own, message.count, to: peer) }
       // After the last step the rank's own part alone is left, and complete.
-      return .receiveReduce(
-        adding: own, into: isLast ? parts.output(parts.rank) : sum(run.offset), count, from: peer)
+      var result = isLast ? parts.output(parts.rank) : sum(message.part)
+      result.offset += message.skipped
+      return .receiveReduce(adding: own, into: result, message.count, from: peer)
     }
 
     private func sum(_ part: Int) -> Location {
