@@ -96,18 +96,19 @@ extension ResultStore {
   /// The run of a description: one that began before and has the same fingerprint, or a new one.
   ///
   /// The writer of an old run becomes the description's.
-  /// - Returns: The run, and whether it is new.
+  /// - Returns: The run, and as it was before; nil if it is new.
   /// - Throws: ``StoreError`` if the store cannot be written.
-  public func begin(_ description: Run.Description) throws(StoreError) -> (run: Run, isNew: Bool) {
+  public func begin(_ description: Run.Description) throws(StoreError) -> (run: Run, before: Run?) {
     try writing { db in
       let fingerprint = "\(description.fingerprint)"
-      if var run = try Run.fetch(db, where: "fingerprint = ?", [fingerprint]).first {
+      if let before = try Run.fetch(db, where: "fingerprint = ?", [fingerprint]).first {
         try db.execute(
           sql: "UPDATE run SET host = ?, process = ? WHERE id = ?",
-          arguments: [description.host, description.process, run.id])
+          arguments: [description.host, description.process, before.id])
+        var run = before
         run.description.host = description.host
         run.description.process = description.process
-        return (run, false)
+        return (run, before)
       }
       try db.execute(
         sql: """
@@ -115,14 +116,14 @@ extension ResultStore {
             host, process, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """,
         arguments: [
-          description.study, fingerprint, description.studyText, JSONText.list(description.axes),
-          description.weftVersion, JSONText.list(description.commandLine),
+          description.study, fingerprint, description.studyText, JSONWriter.list(description.axes),
+          description.weftVersion, JSONWriter.list(description.commandLine),
           Int64(bitPattern: description.seed), description.host, description.process,
           description.created,
         ])
       let id = db.lastInsertedRowID
       for document in description.documents { try Self.add(document, to: id, db) }
-      return (try Run.fetch(db, where: "id = ?", [id])[0], true)
+      return (try Run.fetch(db, where: "id = ?", [id])[0], nil)
     }
   }
 
