@@ -161,8 +161,8 @@ struct SlurmTests {
     let cluster = try Cluster("MaxArraySize=3")
     let many = try explore(cluster, "--shards 9")
     #expect(many.status == 69 && many.errors.contains("MaxArraySize"), "\(many.errors)")
-    let partition = try explore(cluster, "--sbatch=--partition=nowhere")
-    #expect(partition.status == 69 && partition.errors.contains("invalid partition"))
+    let partition = try explore(cluster, "--shards 2 --sbatch=--partition=nowhere")
+    #expect(partition.status == 69 && partition.errors.contains("Invalid partition"))
   }
 
   // MARK: - Collectors

@@ -40,9 +40,9 @@ import Testing
 
   @Test func `what goes in comes out in the order of numbers, also after reopening`() throws {
     let store = try ResultStore(path: path)
-    let (first, before) = try store.begin(Self.description())
+    let (first, isNew) = try store.begin(Self.description())
     let second = try store.begin(Self.description("another", text: "else")).run
-    #expect(before == nil && first.id != second.id)
+    #expect(isNew && first.id != second.id)
     #expect(try store.insert(Self.points(5..<12), into: first) == 7)
     #expect(try store.insert(Self.points(0..<5), into: first) == 5)
     for store in [store, try ResultStore(path: path)] {
@@ -61,12 +61,14 @@ import Testing
     var again = Self.description()
     again.process = 99
     again.created = Date()
-    let (same, before) = try store.begin(again)
-    #expect(before == run && same.id == run.id && same.description.process == 99)
+    #expect(try store.run(of: again) == run)
+    let (same, isNew) = try store.begin(again)
+    #expect(!isNew && same.id == run.id && same.description.process == 99)
     #expect(same.description.created == run.description.created)
     var changed = Self.description()
     changed.documents[0].text = "network.latency = 1 us\n"
-    #expect(try store.begin(changed).before == nil)
+    #expect(try store.run(of: changed) == nil)
+    #expect(try store.begin(changed).isNew)
     try store.update(run, planned: 12, finished: Date(timeIntervalSince1970: 1_800_000_000))
     let stored = try #require(try store.runs().first)
     #expect(stored.planned == 12)

@@ -94,9 +94,11 @@ extension ExploreCommand {
       Interrupt.listen()
       let outcome = try global.timed("the study") {
         do {
-          let (run, before) = try store.begin(exploration.description(documents: documents))
-          if let before { try exploration.share(before, execution) }
-          return try execution.run(exploration, into: run)
+          let description = exploration.description(documents: documents)
+          if let before = try store.run(of: description) {
+            try exploration.share(before, execution)
+          }
+          return try execution.run(exploration, into: try store.begin(description).run)
         } catch let error as StoreError {
           throw Failure(error)
         }

@@ -58,6 +58,13 @@ public struct ShardFolder: Sendable {
     try data.write(to: file(shard, "points"), options: .atomic)
   }
 
+  /// Takes back all shards that were laid out.
+  ///
+  /// - Throws: An error of the file system.
+  public func clear() throws {
+    for shard in shards { try FileManager.default.removeItem(at: file(shard, "points")) }
+  }
+
   /// What a shard has to answer.
   ///
   /// - Throws: An error of the file system, or if a line is not a point.

@@ -135,6 +135,8 @@ public struct SlurmExecutor: Sendable {
 extension SlurmExecutor {
   /// Deals points that no shard has yet to new shards, in turns, so that all take about as long.
   private func layOut(_ points: PointQueue, in folder: ShardFolder) throws {
+    // What was laid out and never taken by Slurm may have been too many shards.
+    if Self.recordedJobs(folder).isEmpty && folder.resultFiles.isEmpty { try folder.clear() }
     var dealt = Set<Int>()
     for shard in folder.shards { dealt.formUnion(try folder.points(of: shard).map(\.number)) }
     var lines: [ShardFolder.Line] = []

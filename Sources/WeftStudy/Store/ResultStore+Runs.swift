@@ -96,19 +96,18 @@ extension ResultStore {
   /// The run of a description: one that began before and has the same fingerprint, or a new one.
   ///
   /// The writer of an old run becomes the description's.
-  /// - Returns: The run, and as it was before; nil if it is new.
+  /// - Returns: The run, and whether it is new.
   /// - Throws: ``StoreError`` if the store cannot be written.
-  public func begin(_ description: Run.Description) throws(StoreError) -> (run: Run, before: Run?) {
+  public func begin(_ description: Run.Description) throws(StoreError) -> (run: Run, isNew: Bool) {
     try writing { db in
       let fingerprint = "\(description.fingerprint)"
-      if let before = try Run.fetch(db, where: "fingerprint = ?", [fingerprint]).first {
+      if var run = try Run.fetch(db, where: "fingerprint = ?", [fingerprint]).first {
         try db.execute(
           sql: "UPDATE run SET host = ?, process = ? WHERE id = ?",
-          arguments: [description.host, description.process, before.id])
-        var run = before
+          arguments: [description.host, description.process, run.id])
         run.description.host = description.host
         run.description.process = description.process
-        return (run, before)
+        return (run, false)
       }
       try db.execute(
         sql: """
@@ -123,7 +122,16 @@ extension ResultStore {
         ])
       let id = db.lastInsertedRowID
       for document in description.documents { try Self.add(document, to: id, db) }
-      return (try Run.fetch(db, where: "id = ?", [id])[0], nil)
+      return (try Run.fetch(db, where: "id = ?", [id])[0], true)
+    }
+  }
+
+  /// The run of a description if it began before, with its last writer.
+  ///
+  /// - Throws: ``StoreError`` if the store cannot be read.
+  public func run(of description: Run.Description) throws(StoreError) -> Run? {
+    try reading { db in
+      try Run.fetch(db, where: "fingerprint = ?", ["\(description.fingerprint)"]).first
     }
   }
 
