@@ -2,12 +2,13 @@
 # make test    install what is missing, build in debug, run the tests
 # make runtime  install Open MPI and CMake if missing, build what runs schedules on CPUs
 # make bench   measure the engine: event queue, messages per second
+# make figures how fast studies are answered and stored, against what is asked
 # make gate    the same in short, failing on a gross regression
 # make accuracy  hold predictions against measurements, write docs/accuracy.md
 # make nvrar   compare NVRAR with NCCL, write docs/nvrar.md
 # make format  format the sources in place
 
-.PHONY: demo test runtime runtime-setup bench gate accuracy nvrar format lint setup release
+.PHONY: demo test runtime runtime-setup bench figures gate accuracy nvrar format lint setup release
 
 WEFT := .build/release/weft
 DEMO := $(WEFT) predict --batch 8 --all-reduce nccl,nvrar
@@ -41,6 +42,9 @@ BENCH := swift run --package-path Tests/Benchmarks -c release -Xswiftc -enable-t
 
 bench: setup
 	$(BENCH)
+
+figures: release
+	.ci/figures
 
 gate: setup
 	$(BENCH) --gate
@@ -86,6 +90,23 @@ setup:
 	echo "Installing:$$missing"; \
 	$$sudo apt-get update -qq && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
+
+# Installs the Slurm of one node that tests submit to; elsewhere than on Debian, and without root,
+# these tests are skipped.
+.PHONY: slurm-setup
+slurm-setup:
+	@missing=""; \
+	for program in slurmctld slurmd munged sbatch; do \
+	  PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || missing=1; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "slurm: not installed, so its tests are skipped" >&2; exit 0; \
+	fi; \
+	echo "Installing: slurmctld slurmd slurm-client munge"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	  --no-install-recommends slurmctld slurmd slurm-client munge || \
+	  echo "slurm: cannot be installed, so its tests are skipped" >&2
 
 runtime-setup:
 	@missing=""; \

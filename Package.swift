@@ -33,7 +33,10 @@ let package = Package(
     .target(name: "WeftCalibration", dependencies: ["Weft", "CGSL"], swiftSettings: settings),
     .target(
       name: "WeftStudy",
-      dependencies: ["Weft", "CGSL", .product(name: "GRDB", package: "GRDB.swift")],
+      dependencies: [
+        "Weft", "CGSL", .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "WeftCLI",

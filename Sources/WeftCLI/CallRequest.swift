@@ -60,8 +60,7 @@ struct CallRequest {
     var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
     for parameters in candidates(on: fabric) {
       let plan = try plan(planner, parameters)
-      let result = try plan.simulate(
-        on: fabric, network: network, isolated: isIsolated, foldAllowed: isFolded)
+      let result = try timed(plan, on: fabric)
       if result.time < best?.result.time ?? SimDuration(picoseconds: .max) {
         best = (plan, result, parameters)
       }
@@ -127,12 +126,7 @@ struct CallRequest {
     let fabric = ordered(planner.fabric)
     let plan = try plan(planner)
     guard network != .analytic else {
-      guard plan.canRun(.analytic, on: fabric) else {
-        throw Failure(
-          .usage,
-          "\(requested) has no closed form for \(call.collective.rawValue) on \(fabric.ranks) ranks",
-          fix: "leave analytic out of --network")
-      }
+      guard plan.canRun(.analytic, on: fabric) else { throw noClosedForm(fabric) }
       return 0
     }
     let size = plan.size(on: fabric, foldAllowed: isFolded, limit: Self.operationLimit)
@@ -142,6 +136,23 @@ struct CallRequest {
         fix: "use fewer nodes, or an algorithm whose nodes are all alike")
     }
     return size.operations * (isIsolated ? 1 : 2) * candidates(on: fabric).count
+  }
+
+  private func timed(_ plan: Plan, on fabric: Fabric) throws -> SimulationResult {
+    do {
+      return try plan.simulate(
+        on: fabric, network: network, isolated: isIsolated, foldAllowed: isFolded)
+    } catch {
+      if case .noClosedForm = error { throw noClosedForm(fabric) }
+      throw error
+    }
+  }
+
+  private func noClosedForm(_ fabric: Fabric) -> Failure {
+    Failure(
+      .usage,
+      "\(requested) has no closed form for \(call.collective.rawValue) on \(fabric.ranks) ranks",
+      fix: "leave analytic out of --network")
   }
 
   /// Why every node is simulated where one might stand for all; nil if one does.

@@ -43,12 +43,15 @@ struct GlobalOptions: ParsableArguments {
   func timed<Result>(_ what: String, _ work: () throws -> Result) rethrows -> Result {
     let start = ContinuousClock.now
     let result = try work()
-    if timing {
-      let text = "weft: \(what) took \(ContinuousClock.now - start)\n"
-      // Nothing can be done, or said, about a closed standard error.
-      try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
-    }
+    note("\(what) took \(ContinuousClock.now - start)")
     return result
+  }
+
+  /// Reports a measured time if `--timing` asks for it.
+  func note(_ time: String) {
+    guard timing else { return }
+    // Nothing can be done, or said, about a closed standard error.
+    try? FileHandle.standardError.write(contentsOf: Data("weft: \(time)\n".utf8))
   }
 
   /// The command line as a shell would take it, with the program's name alone.

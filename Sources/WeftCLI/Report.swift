@@ -121,8 +121,19 @@ extension Report {
   /// The results as RFC 4180 has them, but with bare line feeds.
   var csv: String {
     let columns = allColumns
-    let rows = [columns] + cells(columns, \.forCSV)
-    return rows.map { $0.map(Self.quoted).joined(separator: ",") + "\n" }.joined()
+    return Self.csvLine(columns) + records.map { Self.csvLine($0, columns) }.joined()
+  }
+
+  /// One record as a line of CSV, with these of its (dotted) names in this order.
+  static func csvLine(_ record: Record, _ columns: [String]) -> String {
+    var cells: [String: String] = [:]
+    for field in record.flattened { cells[field.name] = field.value.forCSV }
+    return csvLine(columns.map { cells[$0] ?? "" })
+  }
+
+  /// A line of CSV.
+  static func csvLine(_ cells: [String]) -> String {
+    cells.map(quoted).joined(separator: ",") + "\n"
   }
 
   private static func quoted(_ cell: String) -> String {

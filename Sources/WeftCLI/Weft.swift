@@ -20,6 +20,8 @@ struct WeftCommand: ParsableCommand {
   static func main() {
     // Outputs appear by rename, so an interrupt leaves nothing half done.
     signal(SIGINT) { _ in _exit(Failure.Status.interrupted.rawValue) }
+    // A write beyond a limit on files then fails, and says so.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -72,7 +72,9 @@ import Testing
         $0["nodes"] as? Int == 4 && $0["size"] as? String == "1M"
           && $0["algorithm"] as? String == "nccl:ring/ll"
       })
-    for key in ["point", "size", "feasible", "nics_per_node", "link_GBps"] { stored[key] = nil }
+    for key in ["point", "size", "feasible", "nics_per_node", "link_GBps", "network_latency_us"] {
+      stored[key] = nil
+    }
     // The axis has the name of what was asked for.
     expected["algorithm"] = stored["algorithm"]
     #expect(NSDictionary(dictionary: stored) == NSDictionary(dictionary: expected))
@@ -162,6 +164,21 @@ import Testing
     ("nodes: [2, 4]", "nodes: ['2,4']", 65, "study.yaml:8", "is not a number of nodes"),
     ("  collective: all-reduce\n", "", 65, "study.yaml", "add 'collective: all-reduce'"),
     (
+      "topology: flat", "topology: away.yaml", 66, "study.yaml:6",
+      "away.yaml: there is no such file"
+    ),
+    ("nodes: [2, 4]", "nodes: []", 65, "study.yaml:8", "has no values"),
+    (
+      "nodes: [2, 4]", "nodes: {from: 4, to: 2, step: 1}", 65, "study.yaml:8",
+      "ends where it begins"
+    ),
+    ("nodes: [2, 4]", "nodes: {from: 2, to: 4, step: 0}", 65, "study.yaml:8", "step above zero"),
+    ("nodes: [2, 4]", "network.kind: [switch, fta-tree]", 65, "study.yaml:8", "'fat-tree'"),
+    (
+      "title: A small study", "require: [nodes > 3, nodes < 3]", 65, "study.yaml:2",
+      "no point is left: all 12 miss 'nodes > 3' or 'nodes < 3'"
+    ),
+    (
       "title: A small study", "objectives: [{minimize: time_ms}]", 65, "study.yaml:2",
       "did you mean 'time_us'?"
     ),
@@ -182,12 +199,98 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: store))
   }
 
+  @Test func `a network's kind varies, with values that only some kinds have`() throws {
+    let study =
+      Self.small
+      .replacing("topology: flat", with: "topology: perlmutter")
+      .replacing("nodes: [2, 4]", with: "network.kind: [dragonfly, fat-tree, switch]")
+      .replacing("[8K, 1M]", with: "[8K]")
+      .replacing("algorithm: [ring, ", with: "network.nodes_per_leaf: [1, 8]\n  algorithm: [")
+      .replacing("  topology", with: "  nodes: 4\n  topology")
+    let run = try summary(try explore(study, "--format json"))
+    #expect(run["points"] as? Int == 12 && run["refused"] as? Int == 8)
+    let points = try rows("small", in: store)
+    let trees = points.filter { $0["network.kind"] as? String == "fat-tree" }
+    #expect(trees.count == 4 && trees.allSatisfy { $0["time_us"] is Double })
+    let reasons = points.compactMap { $0["reason"] as? String }
+    #expect(reasons.count == 8)
+    #expect(reasons.allSatisfy { $0.contains("no value at 'network.nodes_per_leaf'") })
+    // A value that is wrong on the only kind that has it is wrong.
+    let wrong = try explore(study.replacing("[1, 8]", with: "[1, eight]"))
+    #expect(wrong.status == 65 && wrong.errors.contains("eight"), "\(wrong.errors)")
+  }
+
+  @Test func `two processes share the points of a study`() throws {
+    let file = try folder.write(Self.many, to: "study.yaml")
+    let first = WeftProcess.process(["explore", file, "--store", store, "--jobs", "1"])
+    first.standardOutput = FileHandle.nullDevice
+    try first.run()
+    for _ in 0..<2000 where size(of: store + "-wal") < 60_000 { usleep(2000) }
+    let second = try explore(Self.many, "--jobs 1 --format json")
+    first.waitUntilExit()
+    #expect(first.terminationStatus == 0)
+    #expect(second.errors.contains("both share the points"), "\(second.errors)")
+    // Neither did it all: each found in the store what the other had done.
+    let computed = try #require(try summary(second)["computed"] as? Int)
+    #expect(computed < 440, "\(computed)")
+    #expect(try rows("small", in: store).count == 480)
+  }
+
+  @Test func `a limit on files is an error of writing`() throws {
+    let file = try folder.write(Self.many, to: "study.yaml")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/bash")
+    let weft = WeftProcess.process([]).executableURL?.path ?? ""
+    process.arguments = [
+      "-c", "ulimit -f 100; exec '\(weft)' explore '\(file)' --store '\(store)'",
+    ]
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    let text = String(
+      decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 74, "\(text)")
+    #expect(text.contains("has room"))
+    // What was stored before is there, and the rest is answered with room.
+    #expect(try summary(try explore(Self.many, "--format json"))["points"] as? Int == 480)
+  }
+
+  @Test func `conditions that no result meets are named`() throws {
+    let study = Self.small + "\nrequire: [time_us > 0, time_us < 0]\n"
+    let outcome = try explore(study)
+    let words = "no point meets every condition: of 12 with a result, 0 meet 'time_us < 0'"
+    #expect(outcome.status == 0 && outcome.output.contains(words), "\(outcome.output)")
+    #expect(try explore(study, "--decide").output.contains(words))
+    let tuner = try explore(study, "--export nccl-tuner")
+    #expect(tuner.status == 64 && tuner.errors.contains(words))
+    let front = try explore(study + "objectives: [{minimize: time_us}]\n")
+    #expect(front.status == 0)
+    let header = try weft("results export small --store \(store) --format pareto").output
+    #expect(header.hasPrefix("point,nodes,size,algorithm") && header.hasSuffix("feasible\n"))
+  }
+
+  @Test func `what cannot be decided or exported is refused before any work`() throws {
+    let single = Self.small.replacing(", recursive-doubling, nccl:ring/ll", with: "")
+    let decide = try explore(single, "--decide")
+    #expect(decide.status == 64, "\(decide.output)")
+    #expect(decide.errors.contains("'algorithm' has one value, 'ring'"))
+    let machines = Self.small.replacing("nodes: [2, 4]", with: "network.latency: [1 us, 2 us]")
+    let tuner = try explore(machines, "--export nccl-tuner")
+    #expect(tuner.status == 64 && tuner.errors.contains("'network.latency' varies"))
+    #expect(!FileManager.default.fileExists(atPath: store))
+  }
+
   @Test func `stores that are not there or not ours are refused`() throws {
     let missing = try weft("results list --store \(store)")
     #expect(missing.status == 66 && missing.errors.contains("there is no store"))
     _ = try folder.write(String(repeating: "not a store\n", count: 100), to: "store.sqlite")
     let foreign = try explore(Self.small)
     #expect(foreign.status == 65 && foreign.errors.contains("not a SQLite database"))
+    let within = try weft("explore all-reduce-map --store \(folder.path)/no/s.sqlite")
+    #expect(within.status == 74 && within.errors.contains("there is no folder"))
+    let taken = try weft("explore all-reduce-map --store \(folder.path)")
+    #expect(taken.status == 74 && taken.errors.contains("this is a folder"))
     let nowhere = try weft("explore small --store /nowhere/s.sqlite")
     #expect(nowhere.status == 66 && nowhere.errors.contains("there is no study 'small'"))
   }
@@ -260,6 +363,11 @@ import Testing
       $0["change_pct"] as? Double
     }
     #expect(changes == changes.sorted { abs($0) > abs($1) } && changes[0] < -10)
+    // All of it is latency, and says so.
+    let parts = try #require(root["results"] as? [[String: Any]]).compactMap {
+      $0["most_by"] as? String
+    }
+    #expect(parts.count == 12 && parts.allSatisfy { $0.hasPrefix("latency -") }, "\(parts)")
     let same = try weft("results compare 1 1 --store \(store)")
     #expect(
       same.output.contains("0 of them changed") && same.output.contains("nothing else differs"))

@@ -71,6 +71,19 @@ import Testing
     #expect(try store.numbers(of: run) == Array(0..<2000))
   }
 
+  @Test(arguments: [0.3, 0.999]) func `processes that begin elsewhere answer all as well`(
+    start: Double
+  ) throws {
+    let counts = Counts()
+    let executor = LocalExecutor(store: store, run: run, workers: 2, start: start) {
+      Squares(counts: counts)
+    }
+    let tally = try executor.run(try Self.queue(5000), shouldStop: { false }) { _ in }
+    #expect(tally.done == 5000 && tally.storeSeconds > 0)
+    #expect(counts.all.count == 5000 && counts.all.values.allSatisfy { $0 == 1 })
+    #expect(try store.numbers(of: run) == Array(0..<5000))
+  }
+
   @Test func `a wish to stop keeps what is done`() throws {
     let counts = Counts()
     let executor = LocalExecutor(store: store, run: run, workers: 2) { Squares(counts: counts) }

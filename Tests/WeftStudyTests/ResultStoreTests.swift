@@ -61,11 +61,13 @@ import Testing
     var again = Self.description()
     again.process = 99
     again.created = Date()
+    #expect(try store.run(of: again) == run)
     let (same, isNew) = try store.begin(again)
     #expect(!isNew && same.id == run.id && same.description.process == 99)
     #expect(same.description.created == run.description.created)
     var changed = Self.description()
     changed.documents[0].text = "network.latency = 1 us\n"
+    #expect(try store.run(of: changed) == nil)
     #expect(try store.begin(changed).isNew)
     try store.update(run, planned: 12, finished: Date(timeIntervalSince1970: 1_800_000_000))
     let stored = try #require(try store.runs().first)
@@ -144,11 +146,28 @@ import Testing
           .notAStore, path: file, "the file is not a SQLite database; name another file"))
   }
 
-  @Test func `a folder that is not there is an error`() throws {
+  @Test func `a path that can be no file is an error`() throws {
     let error = try #require(throws: StoreError.self) {
       try ResultStore(path: folder.path + "/missing/store.sqlite")
     }
-    #expect(error.code == .database)
+    #expect(error.code == .noFile && error.message.contains("there is no folder"))
+    let taken = try #require(throws: StoreError.self) { try ResultStore(path: folder.path) }
+    #expect(taken.code == .noFile && taken.message.contains("this is a folder"))
+    #expect(throws: StoreError.self) { try ResultStore(path: "") }
+  }
+
+  @Test func `a store that is deleted or replaced in use takes no more`() throws {
+    let store = try ResultStore(path: path)
+    let run = try store.begin(Self.description()).run
+    try store.insert(Self.points(0..<3), into: run)
+    try FileManager.default.removeItem(atPath: path)
+    for _ in 0..<2 {
+      let error = try #require(throws: StoreError.self) {
+        try store.insert(Self.points(3..<6), into: run)
+      }
+      #expect(error.code == .gone)
+      _ = try folder.write("", to: "store.sqlite")
+    }
   }
 
   @Test func `stores on one file are opened and written at once`() async throws {
@@ -195,7 +214,12 @@ import Testing
 
   @Test func `JSON lists of texts are sound whatever the texts hold`() throws {
     let texts = ["", "a\"b\\c", "line\nfeed\u{1}", "25 GB/s", "µ"]
-    let json = JSONText.list(texts)
+    let json = JSONWriter.list(texts)
     #expect(try JSONDecoder().decode([String].self, from: Data(json.utf8)) == texts)
+    #expect(JSONReader.strings(json) == texts)
+    #expect(JSONReader.strings(" [ ] ") == [])
+    for wrong in ["", "[", "[1]", "[\"a\"", "{\"a\":1}", "[\"a\",]"] {
+      #expect(JSONReader.strings(wrong) == nil, "\(wrong)")
+    }
   }
 }

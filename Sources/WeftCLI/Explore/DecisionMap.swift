@@ -24,15 +24,25 @@ struct DecisionMap {
     let names = study.axes.map(\.name)
     let decision = study.file.decision
     let lists = names.filter { name in
-      if case .list = study.axes.first(where: { $0.name == name })?.values { true } else { false }
+      guard case .list(let texts) = study.axes.first(where: { $0.name == name })?.values else {
+        return false
+      }
+      return texts.count > 1
     }
     guard
-      let name = decision.choose ?? Self.choices.first(where: lists.contains) ?? lists.first,
+      let name = decision.choose ?? Self.choices.first(where: lists.contains)
+        ?? Self.choices.first(where: names.contains) ?? lists.first,
       let choice = names.firstIndex(of: name)
     else {
       throw Failure(
-        .usage, "--decide: no axis of '\(study.file.name)' is a list to choose from",
+        .usage,
+        "--decide: no axis of '\(study.file.name)' is a list of two or more to choose from",
         fix: "vary the algorithm, say, or give 'decide: {choose: AXIS}' in the study")
+    }
+    if case .list(let texts) = study.axes[choice].values, texts.count < 2 {
+      throw Failure(
+        .usage, "--decide: '\(name)' has one value, '\(texts[0])', so there is nothing to choose",
+        fix: "give it two or more, or choose another axis with 'decide: {choose: AXIS}'")
     }
     self.choice = choice
     var rest = names.indices.filter { $0 != choice }
@@ -86,11 +96,14 @@ struct DecisionMap {
       }
     }
     sort(&cells)
+    let notes = cells.isEmpty ? [try rows.obstacle()] : legend
     let title =
       "\(study.file.title): the best \(study.axes[choice].name) by \(metric), and how many times "
       + "better than the next"
     return format == .table
-      ? Report(table(cells), title: title, notes: legend)
+      ? Report(
+        table(cells), title: title, columns: cells.isEmpty ? [study.axes[choice].name] : nil,
+        notes: notes)
       : Report(cells.map(record), title: title)
   }
 

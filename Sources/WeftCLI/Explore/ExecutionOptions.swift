@@ -40,18 +40,28 @@ struct ExecutionOptions: ParsableArguments {
     return jobs
   }
 
+  /// Refuses what cannot be done, before anything is written.
+  func check() throws(Failure) {
+    guard executor == .slurm else { return }
+    guard (1...100_000).contains(shards), (0...100).contains(retries), pause > 0, pause <= 3600
+    else {
+      throw Failure(
+        .usage, "--shards \(shards), --retries \(retries), --pause \(pause): one is out of range",
+        fix: "give 1 to 100000 shards, 0 to 100 retries, a pause up to 3600 s")
+    }
+    do {
+      try SlurmQueue(options: sbatch).check()
+    } catch {
+      throw Failure(SlurmExecutor.Ending.slurm(error), folder: "")
+    }
+  }
+
   /// Answers all points that a run lacks.
   func run(_ exploration: Exploration, into run: ResultStore.Run) throws -> Exploration.Outcome {
     switch executor {
     case .local:
       return try exploration.run(into: run, exploration.answerLocally)
     case .slurm:
-      guard (1...100_000).contains(shards), (0...100).contains(retries), pause > 0, pause <= 3600
-      else {
-        throw Failure(
-          .usage, "--shards \(shards), --retries \(retries), --pause \(pause): one is out of range",
-          fix: "give 1 to 100000 shards, 0 to 100 retries, a pause up to 3600 s")
-      }
       return try exploration.run(into: run) { queue, run in
         try exploration.answerBySlurm(queue, run, self)
       }

@@ -12,10 +12,10 @@ extension Exploration {
   /// Answers points by a job array; what the store has is not submitted.
   func answerBySlurm(
     _ points: PointQueue, _ run: ResultStore.Run, _ options: ExecutionOptions
-  ) throws -> (computed: Int, reused: Int) {
+  ) throws -> Tally {
     var queue = points
     let reused = try reuse(&queue, run)
-    guard queue.remaining > 0 else { return (0, reused) }
+    guard queue.remaining > 0 else { return Tally(reused: reused) }
     let folder = Self.jobFolder(run, in: store)
     let plan = SlurmExecutor.Plan(
       folder: folder, script: try writeTask(folder, first: queue.first),
@@ -40,6 +40,14 @@ extension Exploration {
       }
     } catch let ending as SlurmExecutor.Ending {
       throw Failure(ending, folder: folder)
+    } catch let error as DecodingError {
+      throw Failure(
+        .badContent, "\(folder): a file of results is not what a task writes: \(error)",
+        fix: "remove the folder and run the same command again; the store keeps what it has")
+    } catch let error as CocoaError {
+      throw Failure(
+        .cannotWrite, "\(folder): \(error.localizedDescription)",
+        fix: "check that the folder is there, writable and has room")
     }
     let stored = try store.numbers(of: run).filter {
       $0 >= queue.first && $0 < queue.first + queue.count && !queue.isSkipped($0 - queue.first)
@@ -49,7 +57,7 @@ extension Exploration {
         .interrupted, "stopped with \(stored.count) of \(queue.remaining) points collected",
         fix: "the jobs go on: 'weft explore resume' collects them, 'weft explore cancel' ends them")
     }
-    return (stored.count, reused)
+    return Tally(computed: stored.count, reused: reused)
   }
 
   /// Takes over what the store knows from other runs.
@@ -109,11 +117,19 @@ extension Failure {
           + (lastWords.isEmpty ? "" : "; its last words: \(lastWords)"),
         fix: "see the logs in \(folder); 'weft explore resume' tries again")
     case .slurm(let failure):
-      self.init(
-        .unavailable, "Slurm: \(failure.message)",
-        fix: failure.code == .missing
-          ? "run on a host of the cluster, or leave --executor slurm out"
-          : "check the options given with --sbatch, and 'sinfo'")
+      self.init(.unavailable, "Slurm: \(failure.message)", fix: Self.fix(failure.code))
+    }
+  }
+}
+
+extension Failure {
+  /// What to do where Slurm does not take a job.
+  private static func fix(_ code: SlurmQueue.Failure.Code) -> String {
+    switch code {
+    case .missing: "run on a host of the cluster, or leave --executor slurm out"
+    case .tooManyTasks:
+      "give fewer --shards than MaxArraySize, which 'scontrol show config' tells"
+    case .full, .refused: "check the options given with --sbatch, and 'sinfo'"
     }
   }
 }
@@ -142,7 +158,13 @@ extension ExploreCommand {
     var dataDir: String
 
     func run() throws {
-      let index = ProcessInfo.processInfo.environment["SLURM_ARRAY_TASK_ID"].flatMap { Int($0) }
+      let environment = ProcessInfo.processInfo.environment
+      let index = environment["SLURM_ARRAY_TASK_ID"].flatMap { Int($0) }
+      // A task that Slurm starts again keeps its job's number.
+      let attempt =
+        environment["SLURM_ARRAY_JOB_ID"].map { job in
+          job + "-" + (environment["SLURM_RESTART_COUNT"] ?? "0")
+        } ?? "by-hand"
       guard let shard = shard ?? index else {
         throw Failure(
           .usage, "no shard is named", fix: "give --shard, or run it in a job array of Slurm")
@@ -152,7 +174,7 @@ extension ExploreCommand {
       var evaluator = StudyEvaluator(study)
       Interrupt.listen()
       let isDone = try ShardFolder(path: folder).answer(
-        shard, &evaluator, shouldStop: { Interrupt.isWished })
+        shard, attempt: attempt, &evaluator, shouldStop: { Interrupt.isWished })
       if !isDone { throw ExitCode(Failure.Status.interrupted.rawValue) }
     }
   }

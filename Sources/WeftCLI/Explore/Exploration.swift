@@ -16,12 +16,18 @@ struct Exploration {
     var computed = 0
     /// Points that the study's conditions rule out beforehand.
     var excluded = 0
+    /// Seconds of CPU time that went into the store.
+    var storeSeconds = 0.0
   }
 
   let study: Study
   let store: ResultStore
   let global: GlobalOptions
   let workers: Int
+  /// The points that the study's conditions leave.
+  let points: Study.Points
+  /// Where local workers begin, as a fraction of the points.
+  var start = 0.0
 
   /// Describes the run that this study is.
   func description(documents: [ResultStore.Document]) -> ResultStore.Run.Description {
@@ -36,26 +42,31 @@ struct Exploration {
   ///
   /// - Throws: ``Failure`` with exit code 130 if the user stopped it; what is done is stored.
   func run(into run: ResultStore.Run, _ execute: Executor) throws -> Outcome {
-    var outcome = Outcome(run: run)
-    let design = try study.design()
-    var queue = PointQueue(design)
+    var outcome = Outcome(run: run, excluded: points.excluded)
+    var queue = points.queue
     let done = try store.numbers(of: run)
     outcome.before = done.count
-    for number in done where number < design.count { queue.skip(number) }
-    outcome.excluded = exclude(from: &queue)
+    for number in done where number < queue.count { queue.skip(number) }
     // An unfinished run may have any number of refined points, so its end is open.
-    try store.update(run, planned: design.count - outcome.excluded, finished: nil)
+    try store.update(run, planned: queue.count - outcome.excluded, finished: nil)
     try answer(queue, &outcome, execute)
-    var count = design.count
+    var count = queue.count
     if let refinement = study.file.refinement {
-      count += try refine(refinement, from: design.count, &outcome, execute)
+      count += try refine(refinement, from: count, &outcome, execute)
     }
     try store.update(run, planned: count - outcome.excluded, finished: Date())
     return outcome
   }
 
+  /// What came of a queue of points.
+  struct Tally {
+    var computed = 0
+    var reused = 0
+    var storeSeconds = 0.0
+  }
+
   /// Answers the points of a queue.
-  typealias Executor = (PointQueue, ResultStore.Run) throws -> (computed: Int, reused: Int)
+  typealias Executor = (PointQueue, ResultStore.Run) throws -> Tally
 
   private func answer(
     _ queue: PointQueue, _ outcome: inout Outcome, _ execute: Executor
@@ -64,6 +75,7 @@ struct Exploration {
     let tally = try execute(queue, outcome.run)
     outcome.computed += tally.computed
     outcome.reused += tally.reused
+    outcome.storeSeconds += tally.storeSeconds
     guard tally.computed + tally.reused == queue.remaining else {
       throw stopped(outcome)
     }
@@ -76,23 +88,42 @@ struct Exploration {
       fix: "run the same command again to go on")
   }
 
-  /// Leaves out the points that conditions on their own values rule out.
-  private func exclude(from queue: inout PointQueue) -> Int {
-    let conditions = study.inputConditions()
-    guard !conditions.isEmpty else { return 0 }
+}
+
+extension Study {
+  /// The points to answer, before any refinement.
+  struct Points {
+    var queue: PointQueue
+    /// How many the study's conditions rule out beforehand.
     var excluded = 0
-    for place in 0..<queue.count {
-      let values = queue.values(at: place)
-      let texts = study.texts(values)
+  }
+
+  /// Lays out the points without those that conditions on their own values rule out.
+  ///
+  /// - Throws: ``Failure`` if none is left.
+  func points() throws(Failure) -> Points {
+    var points = Points(queue: PointQueue(try design()))
+    let conditions = inputConditions()
+    guard !conditions.isEmpty else { return points }
+    for place in 0..<points.queue.count {
+      let values = points.queue.values(at: place)
+      let texts = texts(values)
       let isWanted = conditions.allSatisfy { condition in
-        condition.holds { study.input($0, values, texts) }
+        condition.holds { input($0, values, texts) }
       }
       if !isWanted {
-        queue.skip(place)
-        excluded += 1
+        points.queue.skip(place)
+        points.excluded += 1
       }
     }
-    return excluded
+    guard points.queue.remaining > 0 else {
+      throw Failure(
+        .badContent,
+        "\(conditions[0].origin.place ?? file.file): no point is left: all \(points.excluded) miss "
+          + conditions.map { "'\($0.text)'" }.joined(separator: " or "),
+        fix: "loosen a condition, or let the axes reach values that meet it")
+    }
+    return points
   }
 }
 
@@ -102,9 +133,9 @@ extension Exploration {
   /// Answers points on the cores of this host.
   func answerLocally(
     _ queue: PointQueue, _ run: ResultStore.Run
-  ) throws -> (computed: Int, reused: Int) {
+  ) throws -> Tally {
     let study = study
-    let executor = LocalExecutor(store: store, run: run, workers: workers) {
+    let executor = LocalExecutor(store: store, run: run, workers: workers, start: start) {
       StudyEvaluator(study)
     }
     let progress = ExploreProgress(of: queue.remaining, global)
@@ -112,7 +143,8 @@ extension Exploration {
     let tally = try executor.run(queue, shouldStop: { Interrupt.isWished }) { tally in
       progress.update(done: tally.done, computed: tally.computed)
     }
-    return (tally.computed, tally.reused)
+    return Tally(
+      computed: tally.computed, reused: tally.reused, storeSeconds: tally.storeSeconds)
   }
 }
 
@@ -192,5 +224,32 @@ extension Study {
   var decisive: (metric: String, isMaximized: Bool) {
     file.objectives.first.map { ($0.metric, $0.isMaximized) }
       ?? (ResultNames.decisive(file.command), false)
+  }
+}
+
+// MARK: - Other processes
+
+extension Exploration {
+  /// Divides the work with the process that answers the run already, if one does.
+  ///
+  /// - Parameters:
+  ///   - before: The run as its last writer left it.
+  ///   - execution: Where points are answered.
+  /// - Throws: ``Failure`` where a second process would only do the same: of a job array, one
+  ///   collects.
+  mutating func share(_ before: ResultStore.Run, _ execution: ExecutionOptions) throws(Failure) {
+    let writer = WriterProcess(before)
+    guard writer.isAnother, writer.isHere else { return }
+    guard execution.executor == .local else {
+      throw Failure(
+        .usage, "process \(before.description.process) answers run \(before.id) already",
+        fix: "wait for it, or end it with: weft explore cancel \(before.id) --store \(store.path)")
+    }
+    // The golden ratio's multiples are spread evenly, whatever the numbers of processes are.
+    let place = Double(ProcessInfo.processInfo.processIdentifier) * 0.618_033_988_75
+    start = place - place.rounded(.down)
+    Console.warn(
+      "process \(before.description.process) answers this study too; both share the points",
+      global)
   }
 }

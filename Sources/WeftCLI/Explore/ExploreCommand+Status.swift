@@ -17,7 +17,7 @@ extension ExploreCommand {
     func run() throws {
       let store = try storeOptions.existing()
       let run = try RunName.latest(study, in: store)
-      try global.emit(Report([try RunRecord.record(run, in: store)]))
+      try global.emit(Report([try RunRecord.status(run, in: store)]))
     }
   }
 
@@ -36,6 +36,11 @@ extension ExploreCommand {
       let store = try storeOptions.existing()
       let run = try RunName.latest(study, in: store)
       let process = WriterProcess(run)
+      guard run.finished == nil else {
+        throw Failure(
+          .usage, "run \(run.id) has finished",
+          fix: "see its points with: weft results show \(run.id) --store \(store.path)")
+      }
       let jobs = SlurmExecutor.jobs(in: Exploration.jobFolder(run, in: store))
       guard process.isHere || !jobs.isEmpty else {
         throw Failure(
@@ -51,7 +56,7 @@ extension ExploreCommand {
           .unavailable, "Slurm: \(error.message)",
           fix: "cancel with scancel: " + jobs.joined(separator: " "))
       }
-      try global.emit(Report([try RunRecord.record(run, in: store)]))
+      try global.emit(Report([try RunRecord.status(run, in: store)]))
     }
   }
 }
@@ -65,6 +70,9 @@ struct WriterProcess {
     number = run.description.process
     host = run.description.host
   }
+
+  /// Whether it is another process than this one.
+  var isAnother: Bool { number != ProcessInfo.processInfo.processIdentifier }
 
   /// Whether it lives here; a number that another program has by now does not count.
   var isHere: Bool {
@@ -82,6 +90,25 @@ struct WriterProcess {
 
 /// A run as `status` and `list` show it.
 enum RunRecord {
+  /// The record with the tasks of its job array, where it has one.
+  static func status(_ run: ResultStore.Run, in store: ResultStore) throws -> Record {
+    var record = try record(run, in: store)
+    let folder = Exploration.jobFolder(run, in: store)
+    let shards = SlurmExecutor.shards(in: folder)
+    guard shards.all > 0 else { return record }
+    // Where Slurm does not answer, what it does is not known.
+    let jobs = Set(SlurmExecutor.jobs(in: folder))
+    let tasks = (try? SlurmQueue(options: []).live(jobs)) ?? nil
+    if run.finished == nil, let tasks, !tasks.isEmpty, record["state"] == .text("stopped") {
+      record["state"] = .text("in Slurm")
+    }
+    record.append("shards", .integer(shards.all))
+    record.append("shards_done", .integer(shards.done))
+    record.append("shards_running", Value(tasks.map { $0.count { !$0.isPending } }))
+    record.append("shards_waiting", Value(tasks.map { $0.count(where: \.isPending) }))
+    return record
+  }
+
   static func record(_ run: ResultStore.Run, in store: ResultStore) throws -> Record {
     let counts = try Failure.stored { () throws(StoreError) in try store.counts(of: run) }
     let state =

@@ -46,15 +46,15 @@ struct ExploreCommand: ParsableCommand {
 extension Failure {
   /// The failure that an unusable store is.
   init(_ error: StoreError) {
-    let status: Status
-    let fix: String?
+    // Most messages hold their fix; SQLite's do not.
     switch error.code {
-    case .notAStore, .newerVersion, .badResult: (status, fix) = (.badContent, nil)
+    case .notAStore, .newerVersion, .badResult: self.init(.badContent, error.description)
+    case .gone, .noFile: self.init(.cannotWrite, error.description)
     case .database:
-      status = .cannotWrite
-      fix = "check that the folder exists, is writable, local, and has room"
+      self.init(
+        .cannotWrite, error.description,
+        fix: "check that the folder is writable, local, and has room")
     }
-    self.init(status, error.description, fix: fix)
   }
 }
 
@@ -85,17 +85,30 @@ extension ExploreCommand {
       try Output.checkFolder(of: global.output)
       let documents = try study.check()
       try output.check(study)
+      try execution.check()
+      let points = try study.points()
       let store = try storeOptions.open()
-      let exploration = Exploration(
-        study: study, store: store, global: global, workers: try execution.workers())
+      var exploration = Exploration(
+        study: study, store: store, global: global, workers: try execution.workers(),
+        points: points)
       Interrupt.listen()
       let outcome = try global.timed("the study") {
         do {
-          let run = try store.begin(exploration.description(documents: documents)).run
-          return try execution.run(exploration, into: run)
+          let description = exploration.description(documents: documents)
+          if let before = try store.run(of: description) {
+            try exploration.share(before, execution)
+          }
+          return try execution.run(exploration, into: try store.begin(description).run)
         } catch let error as StoreError {
           throw Failure(error)
         }
+      }
+      if outcome.storeSeconds > 0 {
+        let perPoint = outcome.storeSeconds / Double(outcome.computed + outcome.reused)
+        global.note(
+          String(
+            format: "the store took %.3f s of CPU time, %.2f us per point",
+            outcome.storeSeconds, perPoint * 1e6))
       }
       try output.emit(outcome, exploration)
     }

@@ -121,6 +121,18 @@ struct MachineCache {
     return machine
   }
 
+  /// Whether the machine of a point has values at some paths.
+  mutating func hasValues(at paths: [String], _ texts: [String?], _ slots: [Int]) -> Bool {
+    let shape = slots.compactMap { slot in
+      texts[slot].map { Override(path: study.slots[slot].path, value: $0) }
+    }.filter { Study.shapes.contains($0.path) }
+    guard let name = topologySlot.flatMap({ texts[$0] }), let base = try? base(name, shape) else {
+      return false
+    }
+    let known = Set(base.file.entries.map(\.path))
+    return paths.allSatisfy(known.contains)
+  }
+
   private mutating func build(
     _ name: String?, _ profile: String?, _ values: [(path: String, text: String?)]
   ) throws -> Machine {
@@ -128,11 +140,13 @@ struct MachineCache {
       throw Failure(
         .badContent, "the study names no topology", fix: "add 'topology: NAME' under 'base:'")
     }
-    let gpu = values.first { $0.path == "gpu" }?.text
-    let base = try base(name, gpu)
+    // What decides which other values there are is read with the description.
+    let shape = values.filter { Study.shapes.contains($0.path) }
+    let base = try base(
+      name, shape.compactMap { path, text in text.map { Override(path: path, value: $0) } })
     var key = base.hash
     var overrides: [Override] = []
-    for (path, text) in values where path != "gpu" {
+    for (path, text) in values where !Study.shapes.contains(path) {
       guard let text else { continue }
       overrides.append(Override(path: path, value: text))
       key.add(path)
@@ -145,10 +159,9 @@ struct MachineCache {
     return Machine(topology: topology, profile: costs.profile, own: costs.own, key: key)
   }
 
-  private mutating func base(_ name: String, _ gpu: String?) throws -> Base {
-    let id = name + "\n" + (gpu ?? "")
+  private mutating func base(_ name: String, _ overrides: [Override]) throws -> Base {
+    let id = ([name] + overrides.map(\.flag)).joined(separator: "\n")
     if let base = bases[id] { return base }
-    let overrides = gpu.map { [Override(path: "gpu", value: $0)] } ?? []
     let file = try study.data.topology(name, overrides: overrides)
     let document = ResultStore.Document(
       kind: "topology", name: file.topology.name,

@@ -129,20 +129,43 @@ extension ResultsCommand {
       let store = try storeOptions.existing()
       let run = try RunName.latest(name, in: store)
       let rows = try StudyRows(run, in: store, data: try DataDirectory.find(option: dataDir))
-      let front = format == .pareto ? try rows.front() : nil
-      var records: [Record] = []
-      try rows.forEach { row in
-        if let front, !front.contains(row.point.number) { return }
-        var record = rows.record(row)
-        record.append("feasible", .bool(row.isFeasible))
-        records.append(record)
+      switch format {
+      case .csv: try Output.write(try csv(rows) { _ in true }, to: output)
+      case .pareto:
+        let front = try rows.front()
+        try Output.write(try csv(rows) { front.contains($0.point.number) }, to: output)
+      case .json:
+        var records: [Record] = []
+        try rows.forEach { records.append(record($0, rows)) }
+        let report = Report(
+          records, extra: Record(["run": .object(Provenance.record(run))]),
+          seed: run.description.seed)
+        try Output.write(try report.json(command: GlobalOptions.commandLine), to: output)
       }
-      let report = Report(
-        records, extra: Record(["run": .object(Provenance.record(run))]),
-        seed: run.description.seed)
-      let text =
-        format == .json ? try report.json(command: GlobalOptions.commandLine) : report.csv
-      try Output.write(text, to: output)
+    }
+
+    private func record(_ row: StudyRows.Row, _ rows: StudyRows) -> Record {
+      var record = rows.record(row)
+      record.append("feasible", .bool(row.isFeasible))
+      return record
+    }
+
+    /// Lines of CSV; rows are read twice, once for the columns, so that only the text is in memory.
+    private func csv(
+      _ rows: StudyRows, _ isWanted: (StudyRows.Row) -> Bool
+    ) throws -> Data {
+      var columns: [String] = []
+      var known = Set<String>()
+      try rows.forEach { row in
+        for field in record(row, rows).flattened where known.insert(field.name).inserted {
+          columns.append(field.name)
+        }
+      }
+      var data = Data(Report.csvLine(columns).utf8)
+      try rows.forEach { row in
+        if isWanted(row) { data += Data(Report.csvLine(record(row, rows), columns).utf8) }
+      }
+      return data
     }
   }
 

@@ -1,3 +1,4 @@
+import Weft
 import WeftFiles
 import WeftStudy
 
@@ -98,12 +99,33 @@ struct RunComparison {
     record.append("after", Value(change.after.metric(metric)))
     record.append("change_pct", .number(Self.percent(change.change)))
     for name in ["algorithm", "protocol", "plan", "bottleneck"] {
-      guard case .text(let old)? = change.before.result[name],
-        case .text(let new)? = change.after.result[name]
-      else { continue }
+      guard let old = change.before.text(name), let new = change.after.text(name) else { continue }
       record.append(name, .text(old == new ? old : old + " -> " + new))
     }
+    record.append("most_by", Value(Self.part(change)))
     return record
+  }
+
+  /// The part of the breakdown that changed most, and by how much.
+  private static func part(_ change: Change) -> String? {
+    func parts(_ row: StudyRows.Row) -> [String: Double] {
+      var parts: [String: Double] = [:]
+      for field in row.result.flattened where field.name.hasPrefix("breakdown_") {
+        parts[field.name] = field.value.number
+      }
+      return parts
+    }
+    let (old, new) = (parts(change.before), parts(change.after))
+    let changes = Set(old.keys).union(new.keys).map { name in
+      (name: name, change: (new[name] ?? 0) - (old[name] ?? 0))
+    }
+    guard let most = changes.max(by: { (abs($0.change), $1.name) < (abs($1.change), $0.name) }),
+      most.change != 0
+    else { return nil }
+    // breakdown_us.latency: the unit, then what it is of.
+    let words = most.name.dropFirst("breakdown_".count).split(separator: ".", maxSplits: 1)
+    return "\(words.last ?? "") \(most.change > 0 ? "+" : "")"
+      + "\(Amount.text(most.change, digits: 3)) \(words.first ?? "")"
   }
 
   private static func percent(_ change: Double) -> Double { (change * 10_000).rounded() / 100 }
@@ -127,7 +149,7 @@ extension RunComparison {
     }
     lines += Self.differences(
       "the study's", Self.settings(before.study.file), Self.settings(after.study.file))
-    for kind in ["topology", "profile", "model"] {
+    for kind in ["topology", "profile", "model", "engine"] {
       let olds = old.documents.filter { $0.kind == kind }
       let news = new.documents.filter { $0.kind == kind }
       for document in news where !olds.contains(document) {
@@ -145,11 +167,36 @@ extension RunComparison {
   }
 
   private static func settings(_ file: StudyFile) -> [(String, String)] {
-    file.base.map { ("base." + $0.path, $0.value) }
-      + file.axes.compactMap { axis in
-        guard case .list(let items) = axis.values else { return nil }
-        return ("axes." + axis.name, items.map(\.text).joined(separator: ", "))
+    var settings = file.base.map { ("base." + $0.path, $0.value) }
+    for axis in file.axes {
+      switch axis.values {
+      case .list(let items):
+        settings.append(("axes." + axis.name, items.map(\.text).joined(separator: ", ")))
+        // Names of sets of settings say nothing of what they set.
+        for item in items where item.settings.contains(where: { $0.path != axis.name }) {
+          for setting in item.settings {
+            settings.append(("axes.\(axis.name).\(item.text).\(setting.path)", setting.value))
+          }
+        }
+      case .range(let range):
+        let unit = range.unit.isEmpty ? "" : " " + range.unit
+        settings.append(
+          (
+            "axes." + axis.name,
+            "\(Amount.text(range.low)) to \(Amount.text(range.high))\(unit)"
+              + (range.grid.map { ", \($0.count) values" } ?? "")
+          ))
       }
+    }
+    settings.append(("require", file.conditions.map(\.text).joined(separator: ", ")))
+    if let prices = file.prices {
+      settings.append(("prices.gpu_hour", Amount.text(prices.gpuHour)))
+      settings.append(("prices.link_hour", Amount.text(prices.linkHour)))
+      settings.append(("prices.link_GBps_hour", Amount.text(prices.linkGBpsHour)))
+    }
+    settings.append(("sampling", "\(file.sampling)"))
+    settings.append(("seed", "\(file.seed)"))
+    return settings
   }
 
   private static func values(_ document: ResultStore.Document) -> [(String, String)] {
@@ -166,11 +213,15 @@ extension RunComparison {
     let after = Dictionary(new) { $1 }
     var lines: [String] = []
     for (path, value) in new where before[path] != value {
-      lines.append("\(what) \(path): \(before[path] ?? "nothing") -> \(value)")
+      lines.append("\(what) \(path): \(shown(before[path])) -> \(shown(value))")
     }
     for (path, value) in old where after[path] == nil {
-      lines.append("\(what) \(path): \(value) -> nothing")
+      lines.append("\(what) \(path): \(shown(value)) -> nothing")
     }
     return lines
+  }
+
+  private static func shown(_ value: String?) -> String {
+    value.flatMap { $0.isEmpty ? nil : $0 } ?? "nothing"
   }
 }

@@ -12,17 +12,28 @@ extension Study {
     try checkNames()
     var evaluator = StudyEvaluator(self)
     let first = axes.map { Self.samples($0)[0] }
+    // A value is wrong if it is wrong on every machine that the study names: one network has values
+    // that another has not.
+    let machines = shapes(first)
     do {
-      try evaluator.check(first)
+      try check(machines, &evaluator, setting: []) { $0 }
     } catch {
       throw failure(error, at: origin(of: error, first))
     }
     for (index, axis) in axes.enumerated() {
+      let paths = file.axes[index].paths
+      let able = machines.filter { evaluator.hasValues(at: paths, $0) }
+      let machines = able.isEmpty ? machines : able
+      // A machine is looked at without what other axes set, which it may lack.
+      let own = Self.shapes.isDisjoint(with: paths) ? nil : paths
       for text in Self.samples(axis) {
-        var values = first
-        values[index] = text
+        let some = machines.filter { $0[index] == text }
         do {
-          try evaluator.check(values)
+          try check(some.isEmpty ? machines : some, &evaluator, setting: own) { values in
+            var values = values
+            values[index] = text
+            return values
+          }
         } catch {
           throw failure(error, at: origin(axis: index, text))
         }
@@ -30,6 +41,40 @@ extension Study {
     }
     try readProduct(first, &evaluator)
     return evaluator.documents
+  }
+
+  /// Some values with every combination of those that decide which values a machine has.
+  private func shapes(_ first: [String]) -> [[String]] {
+    var points = [first]
+    for (index, axis) in file.axes.enumerated()
+    where !Self.shapes.isDisjoint(with: axis.paths) && points.count <= 100 {
+      points = points.flatMap { point in
+        Self.samples(axes[index]).map { text in
+          var values = point
+          values[index] = text
+          return values
+        }
+      }
+    }
+    return points
+  }
+
+  /// Checks a value on some machines.
+  ///
+  /// - Throws: What is wrong on the first of them if it is wrong on all.
+  private func check(
+    _ machines: [[String]], _ evaluator: inout StudyEvaluator, setting paths: [String]? = nil,
+    _ change: ([String]) -> [String]
+  ) throws {
+    var first: (any Error)?
+    for values in machines {
+      do {
+        return try evaluator.check(change(values), setting: paths)
+      } catch {
+        first = first ?? error
+      }
+    }
+    if let first { throw first }
   }
 
   /// The values of an axis that stand for all: those of a list, the bounds of a range.
@@ -42,9 +87,7 @@ extension Study {
 
   /// Reads every description that some point needs: each depends on few of the axes.
   private func readProduct(_ first: [String], _ evaluator: inout StudyEvaluator) throws {
-    let readers: Set<String> = [
-      "topology", "gpu", "profile", "model", "engine", "network.interconnect",
-    ]
+    let readers = Self.shapes.union(["profile", "model", "engine", "network.interconnect"])
     var points = [first]
     for (index, axis) in file.axes.enumerated() where !readers.isDisjoint(with: axis.paths) {
       points = points.flatMap { point in
@@ -107,7 +150,8 @@ extension Study {
     let place = origin?.place ?? file.file
     switch error {
     case let error as InputError where error.kind == .missing:
-      return Failure(.missing, "\(place): \(error.problem)", fix: error.fix)
+      let what = error.place.map { $0 + ": " } ?? ""
+      return Failure(.missing, "\(place): \(what)\(error.problem)", fix: error.fix)
     case let failure as Failure where failure.status == .internalError:
       return failure
     default:
@@ -155,6 +199,7 @@ extension Study {
       ?? settings.first { message.contains("'\($0.path)'") }
       ?? settings.first { message.contains("'\($0.text)'") }
       ?? settings.first { message.hasPrefix($0.path + ":") }
+      ?? settings.first { place == $0.text || place.hasSuffix("/" + $0.text) }
     return found?.origin
   }
 }

@@ -36,6 +36,9 @@ struct Study: Sendable {
     var texts: [String: [String?]]?
   }
 
+  /// Values of the machine that decide which others it has.
+  static let shapes: Set<String> = ["topology", "gpu", "network.kind"]
+
   /// Options that say where files are, whose paths may be relative to the study.
   private static let files: Set<String> = ["topology", "profile", "model", "engine"]
 
@@ -145,7 +148,7 @@ extension Axis {
 /// The names that results have, in the order of columns.
 enum ResultNames {
   /// What the points of studies have besides what their command says.
-  static let machine = ["nics_per_node", "link_GBps"]
+  static let machine = ["nics_per_node", "link_GBps", "network_latency_us"]
   /// What prices add.
   static let costs = ["cost_per_hour", "cost_per_million_tokens"]
 

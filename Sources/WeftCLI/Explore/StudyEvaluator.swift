@@ -68,8 +68,10 @@ extension StudyEvaluator {
       var key = form.key
       key.add(try machine(texts, form).key)
       if let nodesSlot { key.add(texts[nodesSlot] ?? "") }
-      if let sizeSlot { key.add(String(try bytes(texts[sizeSlot]))) }
-      return key
+      guard let sizeSlot else { return key }
+      let group = key
+      key.add(String(try bytes(texts[sizeSlot])))
+      return ResultKey(group: group, member: key)
     } catch {
       // A point that is impossible has its texts for a key.
       var key = ResultKey(of: "\(WeftCommand.version) \(study.file.command.rawValue) impossible")
@@ -92,12 +94,33 @@ extension StudyEvaluator {
   }
 
   /// Reads all of a point that can be wrong by itself; see ``Study/check()``.
-  mutating func check(_ values: [String]) throws {
-    let texts = study.texts(values)
+  ///
+  /// Where paths are given, axes set only these of the machine's values, and those that decide
+  /// which values it has.
+  mutating func check(_ values: [String], setting paths: [String]? = nil) throws {
+    var texts = study.texts(values)
+    if let paths {
+      for slot in topologySlots {
+        let path = study.slots[slot].path
+        if !paths.contains(path), !Study.shapes.contains(path) {
+          texts[slot] = study.slots[slot].base
+        }
+      }
+    }
     let form = try form(texts)
     _ = try machine(texts, form)
     if let sizeSlot { _ = try bytes(texts[sizeSlot]) }
     if let nodesSlot { _ = try nodes(texts[nodesSlot]) }
+  }
+
+  /// Whether the machine of a point has all values of the topology that some paths lead to.
+  mutating func hasValues(at paths: [String], _ values: [String]) -> Bool {
+    let own = topologySlots.filter {
+      paths.contains(study.slots[$0].path) && !Study.shapes.contains(study.slots[$0].path)
+    }
+    return own.isEmpty
+      || machines.hasValues(
+        at: own.map { study.slots[$0].path }, study.texts(values), topologySlots)
   }
 
   private mutating func record(_ texts: [String?]) throws -> Record {
@@ -113,9 +136,8 @@ extension StudyEvaluator {
       }
       let nodes = try nodesSlot.map { try self.nodes(texts[$0]) } ?? 1
       let planner = try machine.planner(nodes, gpusPerNode, version)
-      if request.network == .analytic {
-        _ = try request.operations(on: planner)
-      } else {
+      // A closed form takes no longer than to ask whether there is one.
+      if request.network != .analytic {
         try request.check(
           operations: try request.operations(on: planner), ranks: planner.fabric.ranks)
       }
@@ -126,6 +148,8 @@ extension StudyEvaluator {
     record.append("nics_per_node", .integer(machine.topology.node.nics))
     record.append(
       "link_GBps", .number(Double(machine.topology.network.bandwidth.bytesPerSecond) / 1e9))
+    record.append(
+      "network_latency_us", .number(machine.topology.network.latency.microseconds))
     return record
   }
 }

@@ -8,17 +8,30 @@ struct StudyRows {
   /// One point.
   struct Row {
     var point: ResultStore.Point
-    /// The result, with costs where the study has prices.
-    var result: Record
     /// Whether it has a result, and every condition holds.
-    var isFeasible: Bool
+    var isFeasible = false
+    fileprivate var stored: StoredResult
+    fileprivate var costs = Record()
 
-    /// A result by its name; nil where there is none.
-    func metric(_ name: String) -> Double? { result.value(at: name)?.number }
+    /// A value of the result, or a cost; nil where there is none.
+    func value(_ name: String) -> Value? { costs[name] ?? stored.value(at: name) }
+
+    /// A number of the result by its name; nil where there is none.
+    func metric(_ name: String) -> Double? { value(name)?.number }
+
+    /// A text of the result by its name; nil where there is none.
+    func text(_ name: String) -> String? {
+      if case .text(let text)? = value(name) { text } else { nil }
+    }
 
     /// Why there is no result.
-    var reason: String? {
-      if case .text(let reason)? = result["reason"] { reason } else { nil }
+    var reason: String? { text("reason") }
+
+    /// The whole result, with costs where the study has prices.
+    var result: Record {
+      var result = Record(json: stored.json) ?? Record()
+      for cost in costs.fields { result.append(cost.name, cost.value) }
+      return result
     }
   }
 
@@ -44,14 +57,16 @@ struct StudyRows {
   /// Gives every row in order; one at a time is in memory.
   func forEach(_ body: (Row) throws -> Void) throws {
     try store.forEachPoint(of: run) { point in
-      guard let text = point.result, var result = Record(json: text) else {
+      // SQLite has checked that it is JSON.
+      guard let text = point.result, text.hasPrefix("{") else {
         throw Failure(
-          .badContent, "\(store.path): the result of point \(point.number) is not JSON",
+          .badContent, "\(store.path): the result of point \(point.number) is no JSON object",
           fix: "the store was changed by hand; run the study into a new one")
       }
-      addCosts(to: &result)
-      let isFeasible = try isFeasible(point.values, result)
-      try body(Row(point: point, result: result, isFeasible: isFeasible))
+      var row = Row(point: point, stored: StoredResult(json: text))
+      if let prices = study.file.prices { row.costs = Self.costs(of: row, prices) }
+      row.isFeasible = isFeasible(row)
+      try body(row)
     }
   }
 
@@ -66,7 +81,7 @@ struct StudyRows {
     }
     if let columns {
       for name in columns where record[name] == nil {
-        record.append(name, row.result.value(at: name) ?? .null)
+        record.append(name, row.value(name) ?? .null)
       }
     } else {
       for field in row.result.fields where record[field.name] == nil {
@@ -82,15 +97,21 @@ struct StudyRows {
     return .text(text)
   }
 
-  private func isFeasible(_ values: [String], _ result: Record) throws -> Bool {
-    guard result["reason"] == nil || result["reason"] == .null else { return false }
-    guard !study.file.conditions.isEmpty else { return true }
+  private func isFeasible(_ row: Row) -> Bool {
+    guard row.reason == nil else { return false }
+    return met(by: row).allSatisfy(\.self)
+  }
+
+  /// Which of the study's conditions a row meets.
+  private func met(by row: Row) -> [Bool] {
+    guard !study.file.conditions.isEmpty else { return [] }
+    let values = row.point.values
     let texts = study.texts(values)
     let names = Set(ResultNames.all(of: study.file.command))
-    return study.file.conditions.allSatisfy { condition in
+    return study.file.conditions.map { condition in
       condition.holds { name in
         if let input = study.input(name, values, texts) { return input }
-        guard let value = result.value(at: name) else {
+        guard let value = row.value(name) else {
           return names.contains(name) ? Condition.Operand.none : nil
         }
         switch value {
@@ -102,18 +123,40 @@ struct StudyRows {
     }
   }
 
-  /// Adds what the machine costs in an hour, and for each million output tokens.
-  private func addCosts(to result: inout Record) {
-    guard let prices = study.file.prices,
-      let gpus = result["gpus"]?.number ?? result["ranks"]?.number
-    else { return }
-    let links = (result["nodes"]?.number ?? 1) * (result["nics_per_node"]?.number ?? 0)
-    let rate = result["link_GBps"]?.number ?? 0
+  /// Why no row is feasible, in one line: the condition that the fewest meet, or the first reason.
+  func obstacle() throws -> String {
+    let conditions = study.file.conditions
+    var met = [Int](repeating: 0, count: conditions.count)
+    var results = 0
+    var reason: String?
+    try forEach { row in
+      if let why = row.reason {
+        reason = reason ?? why
+      } else {
+        results += 1
+        for (index, isMet) in self.met(by: row).enumerated() where isMet { met[index] += 1 }
+      }
+    }
+    if results == 0 { return "no point has a result" + (reason.map { "; the first: " + $0 } ?? "") }
+    guard let least = met.indices.min(by: { met[$0] < met[$1] }) else {
+      return "no point has the result that decides"
+    }
+    return "no point meets every condition: of \(results) with a result, \(met[least]) meet "
+      + "'\(conditions[least].text)'"
+  }
+
+  /// What the machine costs in an hour, and for each million output tokens.
+  private static func costs(of row: Row, _ prices: StudyFile.Prices) -> Record {
+    var costs = Record()
+    guard let gpus = row.metric("gpus") ?? row.metric("ranks") else { return costs }
+    let links = (row.metric("nodes") ?? 1) * (row.metric("nics_per_node") ?? 0)
+    let rate = row.metric("link_GBps") ?? 0
     let hour =
       gpus * prices.gpuHour + links * (prices.linkHour + rate * prices.linkGBpsHour)
-    result.append("cost_per_hour", .number(hour))
-    if let tokens = result["tokens_per_s"]?.number, tokens > 0 {
-      result.append("cost_per_million_tokens", .number(hour / 3600 / tokens * 1e6))
+    costs.append("cost_per_hour", .number(hour))
+    if let tokens = row.metric("tokens_per_s"), tokens > 0 {
+      costs.append("cost_per_million_tokens", .number(hour / 3600 / tokens * 1e6))
     }
+    return costs
   }
 }

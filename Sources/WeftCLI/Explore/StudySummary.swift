@@ -46,6 +46,7 @@ struct StudySummary {
     if let reason = reasons.first {
       notes.append("\(refused) points have no result; the first: \(reason)")
     }
+    if total > 0 && infeasible + refused == total { notes.append(try rows.obstacle()) }
     if file.objectives.isEmpty {
       notes.append("no objectives; see: weft results show \(run.id) --store \(rows.store.path)")
     }

@@ -35,43 +35,60 @@ struct TunerTable {
         .usage, "--export nccl-tuner: '\(study.file.name)' simulates no collectives",
         fix: "export a study of 'command: simulate'")
     }
+    // All else would make several calls of one line, of which the fastest says nothing of the rest.
+    for axis in study.file.axes where axis.steps != 1 {
+      guard let path = axis.paths.first(where: { !Self.keys.contains($0) }) else { continue }
+      throw Failure(
+        .usage, "--export nccl-tuner: '\(path)' varies, but the file has no column for it",
+        fix: "fix it under 'base:', in a study for each of its values")
+    }
   }
+
+  /// What the lines of the file tell apart, and what they choose.
+  private static let keys: Set<String> = [
+    "collective", "size", "nodes", "gpus-per-node", "algorithm", "protocol",
+  ]
 
   /// Collects the best calls of a run.
   ///
   /// - Throws: ``Failure`` if none of them is NCCL's.
   init(_ rows: StudyRows) throws {
-    var best: [Call] = []
+    var fastest: [[String]: Call] = [:]
+    var hasFeasible = false
     try rows.forEach { row in
-      guard row.isFeasible, let call = Self.call(row.result) else { return }
-      let same = best.firstIndex {
-        ($0.collective, $0.nodes, $0.ranks, $0.bytes)
-          == (call.collective, call.nodes, call.ranks, call.bytes)
-      }
-      guard let same else { return best.append(call) }
-      if call.time < best[same].time { best[same] = call }
+      guard row.isFeasible else { return }
+      hasFeasible = true
+      guard let call = Self.call(row) else { return }
+      let place = [call.collective, "\(call.nodes)", "\(call.ranks)", "\(call.bytes)"]
+      if let known = fastest[place], known.time <= call.time { return }
+      fastest[place] = call
     }
-    guard !best.isEmpty else {
+    guard hasFeasible else {
+      throw Failure(
+        .usage, "--export nccl-tuner: \(try rows.obstacle())",
+        fix: "loosen the study's conditions")
+    }
+    guard !fastest.isEmpty else {
       throw Failure(
         .usage,
         "--export nccl-tuner: no point of '\(rows.study.file.name)' ran an algorithm of NCCL",
         fix: "vary 'algorithm' over nccl:ring/ll, nccl:tree/simple and the like")
     }
-    best.sort {
+    let best = fastest.values.sorted {
       ($0.collective, $0.nodes, $0.ranks, $0.bytes)
         < ($1.collective, $1.nodes, $1.ranks, $1.bytes)
     }
     csv = Self.lines(best, rows.study.file).joined()
   }
 
-  private static func call(_ result: Record) -> Call? {
-    guard case .text(let collective)? = result["collective"],
-      let name = collectives[collective], case .text(let algorithm)? = result["algorithm"],
-      algorithm.hasPrefix("nccl:"), case .text(let protocolName)? = result["protocol"],
-      ["ll", "ll128", "simple"].contains(protocolName),
-      case .integer(let channels)? = result["channels"],
-      case .integer(let nodes)? = result["nodes"], case .integer(let ranks)? = result["ranks"],
-      case .integer(let bytes)? = result["size_bytes"], let time = result["time_us"]?.number
+  private static func call(_ row: StudyRows.Row) -> Call? {
+    guard let algorithm = row.text("algorithm"), algorithm.hasPrefix("nccl:"),
+      let name = row.text("collective").flatMap({ collectives[$0] }),
+      let protocolName = row.text("protocol"), ["ll", "ll128", "simple"].contains(protocolName),
+      case .integer(let channels)? = row.value("channels"),
+      case .integer(let nodes)? = row.value("nodes"),
+      case .integer(let ranks)? = row.value("ranks"),
+      case .integer(let bytes)? = row.value("size_bytes"), let time = row.metric("time_us")
     else { return nil }
     return Call(
       collective: name, nodes: nodes, ranks: ranks, bytes: bytes,
@@ -82,8 +99,10 @@ struct TunerTable {
   /// One line per run of sizes with the same choice; each size stands for all up to halfway, by
   /// ratio, to the next.
   private static func lines(_ calls: [Call], _ file: StudyFile) -> [String] {
+    // The plugin cuts lines at 255 characters and would take the rest for a line of its own.
+    let title = file.title.prefix(80).map { $0.isNewline ? " " : String($0) }.joined()
     var lines = [
-      "# \(file.title), as predicted by Weft\n",
+      "# \(title), as predicted by Weft\n",
       "# collective_type,min_bytes,max_bytes,algorithm,protocol,channels,nNodes,nRanks,"
         + "numPipeOps,regBuff\n",
     ]

@@ -1,27 +1,23 @@
-import Foundation
 import WeftStudy
 
 /// JSON on one line with the values in their own order, as results are stored.
-///
-/// Foundation's coders lose the order of names and take a large part of the time that an analytic
-/// point has, so results of studies are written and read here.
 extension Value {
   /// Appends the value as JSON text.
-  func appendJSON(to json: inout String) {
+  func append(to json: inout JSONWriter) {
     switch self {
-    case .null: json += "null"
-    case .bool(let bool): json += bool ? "true" : "false"
-    case .integer(let integer): json += String(integer)
-    case .number(let number): json += number.isFinite ? number.description : "null"
-    case .text(let text): JSONText.append(text, to: &json)
-    case .object(let record): record.appendJSON(to: &json)
+    case .null: json.append(word: "null")
+    case .bool(let bool): json.append(word: bool ? "true" : "false")
+    case .integer(let integer): json.append(word: String(integer))
+    case .number(let number): json.append(word: number.isFinite ? number.description : "null")
+    case .text(let text): json.append(text)
+    case .object(let record): record.append(to: &json)
     case .list(let values):
-      json += "["
+      json.append(mark: "[")
       for (index, value) in values.enumerated() {
-        if index > 0 { json += "," }
-        value.appendJSON(to: &json)
+        if index > 0 { json.append(mark: ",") }
+        value.append(to: &json)
       }
-      json += "]"
+      json.append(mark: "]")
     }
   }
 }
@@ -29,62 +25,66 @@ extension Value {
 extension Record {
   /// The record as JSON text.
   var json: String {
-    var json = ""
-    json.reserveCapacity(1024)
-    appendJSON(to: &json)
-    return json
+    var json = JSONWriter(capacity: 1024)
+    append(to: &json)
+    return json.text
   }
 
-  fileprivate func appendJSON(to json: inout String) {
-    json += "{"
+  fileprivate func append(to json: inout JSONWriter) {
+    json.append(mark: "{")
     for (index, field) in fields.enumerated() {
-      if index > 0 { json += "," }
-      JSONText.append(field.name, to: &json)
-      json += ":"
-      field.value.appendJSON(to: &json)
+      if index > 0 { json.append(mark: ",") }
+      json.append(field.name)
+      json.append(mark: ":")
+      field.value.append(to: &json)
     }
-    json += "}"
+    json.append(mark: "}")
   }
 
   /// Reads a record back; nil if the text is none, which only a foreign hand can have done.
   init?(json: String) {
     var text = json
     let value = text.withUTF8 { bytes in
-      var reader = JSONReader(bytes: bytes)
-      return reader.value(depth: 0)
+      var reader = JSONReader(bytes)
+      return reader.value()
     }
     guard case .object(let record) = value else { return nil }
     self = record
   }
 }
 
-/// Reads what ``Record/json`` writes, and any other JSON that is sound.
-private struct JSONReader {
-  let bytes: UnsafeBufferPointer<UInt8>
-  private var place = 0
+/// The result of a point as it is stored: one value of it is read without making the others.
+struct StoredResult: Hashable, Sendable {
+  let json: String
 
-  init(bytes: UnsafeBufferPointer<UInt8>) {
-    self.bytes = bytes
+  /// The value of a name, which may be a dotted path into nested records; nil if there is none.
+  func value(at path: String) -> Value? {
+    var text = json
+    return text.withUTF8 { bytes in
+      var reader = JSONReader(bytes)
+      return reader.find(path) ? reader.value() : nil
+    }
   }
+}
 
-  private mutating func peek() -> UInt8 {
-    while place < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[place]) { place += 1 }
-    return place < bytes.count ? bytes[place] : 0
-  }
-
-  private mutating func take(_ character: Character) -> Bool {
-    guard peek() == character.asciiValue else { return false }
-    place += 1
-    return true
-  }
-
-  mutating func value(depth: Int) -> Value? {
+extension JSONReader {
+  /// Takes a value; nil if there is none.
+  fileprivate mutating func value(depth: Int = 0) -> Value? {
     guard depth < 32 else { return nil }
     switch peek() {
     case UInt8(ascii: "{"): return object(depth: depth)
     case UInt8(ascii: "["): return list(depth: depth)
     case UInt8(ascii: "\""): return string().map { .text($0) }
-    default: return word()
+    default: break
+    }
+    let word = word()
+    switch word {
+    case "null": return .null
+    case "true": return .bool(true)
+    case "false": return .bool(false)
+    default:
+      if let integer = Int(word) { return .integer(integer) }
+      return Double(word).map { .number($0) }
     }
   }
 
@@ -110,42 +110,5 @@ private struct JSONReader {
       values.append(value)
     } while take(",")
     return take("]") ? .list(values) : nil
-  }
-
-  /// A text; one with escapes is left to Foundation.
-  private mutating func string() -> String? {
-    let start = place
-    place += 1
-    var hasEscapes = false
-    while place < bytes.count, bytes[place] != 0x22 {
-      if bytes[place] == 0x5C {
-        hasEscapes = true
-        place += 1
-      }
-      place += 1
-    }
-    guard place < bytes.count else { return nil }
-    place += 1
-    guard hasEscapes else {
-      return String(decoding: bytes[(start + 1)..<(place - 1)], as: UTF8.self)
-    }
-    let data = Data("[".utf8) + Data(bytes[start..<place]) + Data("]".utf8)
-    return (try? JSONDecoder().decode([String].self, from: data))?.first
-  }
-
-  private mutating func word() -> Value? {
-    let start = place
-    while place < bytes.count, ![0x2C, 0x5D, 0x7D, 0x20, 0x09, 0x0A, 0x0D].contains(bytes[place]) {
-      place += 1
-    }
-    let word = String(decoding: bytes[start..<place], as: UTF8.self)
-    switch word {
-    case "null": return .null
-    case "true": return .bool(true)
-    case "false": return .bool(false)
-    default:
-      if let integer = Int(word) { return .integer(integer) }
-      return Double(word).map { .number($0) }
-    }
   }
 }

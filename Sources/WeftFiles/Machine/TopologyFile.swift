@@ -68,7 +68,25 @@ extension TopologyFile {
   ///
   /// - Throws: ``InputError`` as ``init(path:gpus:overrides:)`` does; `gpu` itself cannot be changed.
   public func topology(overriding overrides: [Override]) throws(InputError) -> Topology {
-    try Self.topology(try description.applying(overrides), gpuName: topology.gpu.name)
+    let changed = try description.applying(overrides)
+    // Parts that no value leads into stay as they were read.
+    let parts = Set(overrides.map { String($0.path.prefix { $0 != "." }) })
+    guard parts.isSubset(of: ["gpu", "node", "network"]) else {
+      return try Self.topology(changed, gpuName: topology.gpu.name)
+    }
+    var reader = try YAMLReader(changed, path: "")
+    var topology = topology
+    if parts.contains("gpu") {
+      topology.gpu = try GPUFile.gpu(topology.gpu.name, try reader.mapping("gpu"))
+    }
+    if parts.contains("network") {
+      topology.network = try NetworkSection.network(try reader.mapping("network"))
+    }
+    if parts.contains("node") {
+      topology.node = try Self.node(
+        try reader.mapping("node"), isNetworked: reader.contains("network"))
+    }
+    return topology
   }
 }
 

@@ -165,6 +165,10 @@ extension StudyFile.Axis.Range {
       throw reader.error(
         at: "step", "this is a \(step.kind.rawValue)", fix: "use the unit of 'from'")
     }
+    if let step, step.value <= 0 {
+      throw reader.error(
+        at: "step", "a step leads from 'from' towards 'to'", fix: "give a step above zero")
+    }
     grid = Self.grid(
       low, high, factor: factor, step: step.map { $0.value / from.scale }, steps: steps,
       isLogarithmic: isLogarithmic, isWhole: isWhole)
@@ -202,7 +206,7 @@ extension StudyFile.Axis.Range {
         values.append(value)
         value *= factor
       }
-    } else if let step, step > 0 {
+    } else if let step {
       while low + Double(values.count) * step <= limit && values.count <= mostSteps {
         values.append(low + Double(values.count) * step)
       }

@@ -13,18 +13,23 @@ public struct LocalExecutor<Evaluator: PointEvaluator>: Sendable {
     public var done = 0
     /// Those of them that the store answered.
     public var reused = 0
+    /// Seconds of CPU time that workers spent on looking results up and storing them.
+    public var storeSeconds = 0.0
 
     /// Points that were computed.
     public var computed: Int { done - reused }
   }
 
   /// Points of a batch at most, and how long they wait to be stored.
-  private static var batchSize: Int { 512 }
-  private static var batchTime: Duration { .milliseconds(50) }
+  ///
+  /// A page of the store's index is written once for all results of a batch that land on it.
+  private static var batchSize: Int { 4096 }
+  private static var batchTime: Duration { .milliseconds(100) }
 
   private let store: ResultStore
   private let run: ResultStore.Run
   private let workers: Int
+  private let start: Double
   private let makeEvaluator: @Sendable () throws -> Evaluator
 
   /// Creates an executor.
@@ -33,14 +38,17 @@ public struct LocalExecutor<Evaluator: PointEvaluator>: Sendable {
   ///   - store: Where results are kept.
   ///   - run: The run that the points belong to.
   ///   - workers: The threads that work; at least one.
+  ///   - start: Where to begin, as a fraction of the points in 0..<1; the rest follows behind the
+  ///     last. Processes that share a run begin at different places and take over what others did.
   ///   - makeEvaluator: Makes an evaluator for each of them.
   public init(
-    store: ResultStore, run: ResultStore.Run, workers: Int,
+    store: ResultStore, run: ResultStore.Run, workers: Int, start: Double = 0,
     makeEvaluator: @escaping @Sendable () throws -> Evaluator
   ) {
     self.store = store
     self.run = run
     self.workers = workers
+    self.start = start
     self.makeEvaluator = makeEvaluator
   }
 
@@ -56,7 +64,7 @@ public struct LocalExecutor<Evaluator: PointEvaluator>: Sendable {
     _ queue: PointQueue, shouldStop: @escaping @Sendable () -> Bool,
     progress: (Tally) -> Void
   ) throws -> Tally {
-    let shared = Shared()
+    let shared = Shared(first: Int(start * Double(queue.count)), of: queue.count)
     let ended = DispatchSemaphore(value: 0)
     for _ in 0..<workers {
       let thread = Thread {
@@ -96,14 +104,22 @@ extension LocalExecutor {
     }
 
     let state = Mutex(State())
+    private let first: Int
+    private let count: Int
 
-    /// The next points to answer; empty where none are left or something failed.
-    func take(_ most: Int, of count: Int) -> Range<Int> {
+    init(first: Int, of count: Int) {
+      self.first = first
+      self.count = count
+    }
+
+    /// The places of the next points to answer; empty where none are left or something failed.
+    func take(_ most: Int) -> Range<Int> {
       state.withLock { state in
-        guard state.failure == nil else { return count..<count }
-        let first = state.next
-        state.next = min(count, first + most)
-        return first..<state.next
+        guard state.failure == nil, state.next < count else { return 0..<0 }
+        let place = (first + state.next) % count
+        let taken = min(most, count - state.next, count - place)
+        state.next += taken
+        return place..<(place + taken)
       }
     }
   }
@@ -115,16 +131,16 @@ extension LocalExecutor {
     var batch = Batch()
     var size = 1
     while !shouldStop() {
-      let places = shared.take(size, of: queue.count)
+      let places = shared.take(size)
       guard !places.isEmpty else { break }
       let begun = ContinuousClock.now
       let isWhole = try answer(
         places.filter { !queue.isSkipped($0) }, of: queue, &evaluator, &batch, shared,
         shouldStop)
       guard isWhole else { break }
-      // As many points as take a fiftieth of a second, so that all workers end at the same time.
+      // As many points as take a twentieth of a second, so that all workers end at the same time.
       let spent = ContinuousClock.now - begun
-      size = spent < .milliseconds(10) ? min(Self.batchSize, size * 2) : max(1, size / 2)
+      size = spent < .milliseconds(25) ? min(Self.batchSize, size * 2) : max(1, size / 2)
     }
     try flush(&batch, shared)
   }
@@ -137,7 +153,7 @@ extension LocalExecutor {
     let values = places.map { queue.values(at: $0) }
     var keys: [ResultKey] = []
     for point in values { keys.append(try evaluator.key(point)) }
-    let known = try store.known(keys)
+    let known = try batch.timed { try store.known(keys) }
     for index in places.indices {
       if shouldStop() { return false }
       do {
@@ -163,15 +179,32 @@ extension LocalExecutor {
     var points: [ResultStore.Point] = []
     var reused = 0
     var begun = ContinuousClock.now
+    var storeSeconds = 0.0
+
+    /// Does some work with the store and adds this thread's CPU time, which a busy machine and
+    /// waiting for locks do not change.
+    mutating func timed<Result>(_ work: () throws -> Result) rethrows -> Result {
+      let begun = Self.threadSeconds
+      defer { storeSeconds += Self.threadSeconds - begun }
+      return try work()
+    }
+
+    private static var threadSeconds: Double {
+      var time = timespec()
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+      return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
   }
 
   private func flush(_ batch: inout Batch, _ shared: Shared) throws {
     if !batch.points.isEmpty {
-      try store.insert(batch.points, into: run)
-      let (done, reused) = (batch.points.count, batch.reused)
+      let points = batch.points
+      try batch.timed { _ = try store.insert(points, into: run) }
+      let (done, reused, seconds) = (points.count, batch.reused, batch.storeSeconds)
       shared.state.withLock { state in
         state.tally.done += done
         state.tally.reused += reused
+        state.tally.storeSeconds += seconds
       }
     }
     batch = Batch()

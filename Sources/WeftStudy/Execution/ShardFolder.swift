@@ -2,14 +2,15 @@ import Foundation
 
 /// The files by which a collector and the tasks of a job array speak: points in, results out.
 ///
-///     points-0/3.points    what shard 3 has to answer, one point on a line
-///     points-0/3.results   what it has answered, appended as it comes; its task alone writes it
-///     points-0/3.done      that it is finished
-///     points-0/3.log       what its task printed
+///     points-0/3.points        what shard 3 has to answer, one point on a line
+///     points-0/3.17-0.results  what task 3 of job 17 has answered, appended as it comes
+///     points-0/3.done          that the shard is finished
+///     points-0/3.log           what its tasks printed
 ///
 /// Lines are whole or ignored, so a task that is killed loses the line that it was writing, and the
-/// next task of the shard goes on behind the last whole one. Nothing here needs locks, so that the
-/// folder may lie on a network file system, which a store must not.
+/// next task of the shard answers what no file has. Every task writes a file of its own, even where
+/// two have the same shard, as after a submission whose answer was lost. So nothing here needs locks,
+/// and the folder may lie on a network file system, which a store must not.
 public struct ShardFolder: Sendable {
   /// One point on its way.
   public struct Line: Hashable, Sendable, Codable {
@@ -57,6 +58,13 @@ public struct ShardFolder: Sendable {
     try data.write(to: file(shard, "points"), options: .atomic)
   }
 
+  /// Takes back all shards that were laid out.
+  ///
+  /// - Throws: An error of the file system.
+  public func clear() throws {
+    for shard in shards { try FileManager.default.removeItem(at: file(shard, "points")) }
+  }
+
   /// What a shard has to answer.
   ///
   /// - Throws: An error of the file system, or if a line is not a point.
@@ -64,13 +72,19 @@ public struct ShardFolder: Sendable {
     try Self.lines(in: try Data(contentsOf: file(shard, "points"))).lines
   }
 
-  /// What a shard has answered from a byte of its file on, and where the next answers begin.
+  /// The files of results by their shards.
+  public var resultFiles: [Int: [String]] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    let files = names.filter { $0.hasSuffix(".results") }.sorted()
+    return Dictionary(grouping: files) { Int($0.prefix { $0 != "." }) ?? -1 }
+  }
+
+  /// What a file of results holds from a byte on, and where the next answers begin.
   ///
   /// - Throws: An error of the file system, or if a whole line is no answer.
-  public func results(of shard: Int, from offset: Int) throws -> (lines: [Line], end: Int) {
-    guard let handle = try? FileHandle(forReadingFrom: file(shard, "results")) else {
-      return ([], offset)
-    }
+  public func results(in name: String, from offset: Int) throws -> (lines: [Line], end: Int) {
+    let handle = try FileHandle(
+      forReadingFrom: URL(fileURLWithPath: path).appendingPathComponent(name))
     defer { try? handle.close() }
     try handle.seek(toOffset: UInt64(offset))
     let (lines, length) = try Self.lines(in: try handle.readToEnd() ?? Data())
@@ -105,20 +119,31 @@ public struct ShardFolder: Sendable {
 extension ShardFolder {
   /// Answers what a shard lacks, as the task of a job array does.
   ///
+  /// - Parameters:
+  ///   - shard: The shard.
+  ///   - attempt: What tells this task from others of the shard.
+  ///   - evaluator: What answers the points.
+  ///   - shouldStop: Asked before each point.
   /// - Returns: Whether the shard is finished; if not, it was to stop.
   /// - Throws: What the evaluator throws, and errors of the file system; what is answered is kept.
   public func answer(
-    _ shard: Int, _ evaluator: inout some PointEvaluator, shouldStop: () -> Bool
+    _ shard: Int, attempt: String, _ evaluator: inout some PointEvaluator,
+    shouldStop: () -> Bool
   ) throws -> Bool {
-    let target = file(shard, "results")
-    let (known, end) = try results(of: shard, from: 0)
+    let target = file(shard, attempt + ".results")
+    var done = Set<Int>()
+    var end = 0
+    for name in resultFiles[shard] ?? [] {
+      let (known, length) = try results(in: name, from: 0)
+      done.formUnion(known.map(\.number))
+      if name == target.lastPathComponent { end = length }
+    }
     if !FileManager.default.fileExists(atPath: target.path) { try Data().write(to: target) }
     let handle = try FileHandle(forUpdating: target)
     defer { try? handle.close() }
-    // Behind the last whole line: what follows was cut off when a task was killed.
+    // Behind the last whole line, where the same task was begun before by hand.
     try handle.truncate(atOffset: UInt64(end))
     try handle.seekToEnd()
-    let done = Set(known.map(\.number))
     var waiting = Data()
     var written = ContinuousClock.now
     for var point in try points(of: shard) where !done.contains(point.number) {

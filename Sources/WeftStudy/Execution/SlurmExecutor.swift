@@ -69,7 +69,8 @@ public struct SlurmExecutor: Sendable {
 
   private struct Shard {
     var attempts = 0
-    var offset = 0
+    /// How far each file of results is collected.
+    var offsets: [String: Int] = [:]
     var isDone = false
     var isSubmitted = false
     /// Looks at the queue in a row that did not find it.
@@ -90,11 +91,9 @@ public struct SlurmExecutor: Sendable {
     let folder = ShardFolder(path: plan.folder + "/points-\(points.first)")
     try layOut(points, in: folder)
     var shards: [Int: Shard] = [:]
-    var jobs = recordedJobs(folder)
+    var jobs = Self.recordedJobs(folder)
     for shard in folder.shards { shards[shard] = Shard() }
-    for task in try live(jobs) ?? [] {
-      if let shard = Int(task[1]) { shards[shard]?.isSubmitted = true }
-    }
+    for task in try live(jobs) ?? [] { shards[task.index]?.isSubmitted = true }
     var news = News()
     while true {
       try collect(folder, &shards, &news)
@@ -112,13 +111,22 @@ public struct SlurmExecutor: Sendable {
     }
   }
 
-  /// The numbers of the jobs that a folder remembers.
+  /// The numbers of the jobs that a job's folder remembers.
   public static func jobs(in folder: String) -> [String] {
-    let rounds = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return rounds.sorted().flatMap { round in
-      let text = (try? String(contentsOfFile: "\(folder)/\(round)/jobs", encoding: .utf8)) ?? ""
-      return text.split(separator: "\n").map(String.init)
+    rounds(of: folder).flatMap { recordedJobs($0).sorted() }
+  }
+
+  /// How many shards a job's folder has, and how many of them are finished.
+  public static func shards(in folder: String) -> (all: Int, done: Int) {
+    rounds(of: folder).reduce((0, 0)) { sum, round in
+      let shards = round.shards
+      return (sum.0 + shards.count, sum.1 + shards.count(where: round.isDone))
     }
+  }
+
+  private static func rounds(of folder: String) -> [ShardFolder] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.sorted().map { ShardFolder(path: folder + "/" + $0) }
   }
 }
 
@@ -127,6 +135,8 @@ public struct SlurmExecutor: Sendable {
 extension SlurmExecutor {
   /// Deals points that no shard has yet to new shards, in turns, so that all take about as long.
   private func layOut(_ points: PointQueue, in folder: ShardFolder) throws {
+    // What was laid out and never taken by Slurm may have been too many shards.
+    if Self.recordedJobs(folder).isEmpty && folder.resultFiles.isEmpty { try folder.clear() }
     var dealt = Set<Int>()
     for shard in folder.shards { dealt.formUnion(try folder.points(of: shard).map(\.number)) }
     var lines: [ShardFolder.Line] = []
@@ -148,11 +158,17 @@ extension SlurmExecutor {
   private func collect(
     _ folder: ShardFolder, _ shards: inout [Int: Shard], _ news: inout News
   ) throws {
+    let done = Set(shards.keys.filter(folder.isDone))
+    // Listed after: what is written before the end is read after it.
+    let files = folder.resultFiles
     for number in shards.keys.sorted() {
       guard var shard = shards[number], !shard.isDone else { continue }
-      // Asked first: what is written before the end is read after it.
-      let isDone = folder.isDone(number)
-      let (lines, end) = try folder.results(of: number, from: shard.offset)
+      var lines: [ShardFolder.Line] = []
+      for name in files[number] ?? [] {
+        let (new, end) = try folder.results(in: name, from: shard.offsets[name] ?? 0)
+        lines += new
+        shard.offsets[name] = end
+      }
       let points = lines.compactMap { line in
         line.key.flatMap { ResultKey(digits: $0) }.map {
           ResultStore.Point(
@@ -161,8 +177,7 @@ extension SlurmExecutor {
       }
       try store.insert(points, into: run)
       news.done += points.count
-      shard.offset = end
-      shard.isDone = isDone
+      shard.isDone = done.contains(number)
       shards[number] = shard
     }
   }
@@ -173,7 +188,7 @@ extension SlurmExecutor {
     _ news: inout News
   ) throws {
     if let live = try live(jobs) {
-      let present = Set(live.compactMap { Int($0[1]) })
+      let present = Set(live.map(\.index))
       news.live = present.count { shards[$0]?.isDone == false }
       for number in shards.keys.sorted() {
         guard var shard = shards[number], shard.isSubmitted, !shard.isDone else { continue }
@@ -221,7 +236,7 @@ extension SlurmExecutor {
     return Array(shards[..<done])
   }
 
-  private func live(_ jobs: Set<String>) throws -> Set<[String]>? {
+  private func live(_ jobs: Set<String>) throws -> [SlurmQueue.Task]? {
     do {
       return jobs.isEmpty ? [] : try queue.live(jobs)
     } catch {
@@ -238,7 +253,7 @@ extension SlurmExecutor {
     throw Ending.shardFailed(first, lastWords: folder.lastWords(of: first))
   }
 
-  private func recordedJobs(_ folder: ShardFolder) -> Set<String> {
+  private static func recordedJobs(_ folder: ShardFolder) -> Set<String> {
     let text = (try? String(contentsOfFile: folder.path + "/jobs", encoding: .utf8)) ?? ""
     return Set(text.split(separator: "\n").map(String.init))
   }

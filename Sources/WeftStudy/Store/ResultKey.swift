@@ -21,6 +21,14 @@ public struct ResultKey: Hashable, Sendable {
     add(text)
   }
 
+  /// The hash of one of many results that lie together in a store, as the sizes of one call do.
+  ///
+  /// Halves of two hashes are as good as both halves of one: two members of a group share the lower
+  /// with a chance of 2^-64, members of two groups share both with one of 2^-128.
+  public init(group: ResultKey, member: ResultKey) {
+    self.init(high: group.high, low: member.low)
+  }
+
   init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low

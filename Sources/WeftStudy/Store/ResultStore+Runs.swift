@@ -115,14 +115,23 @@ extension ResultStore {
             host, process, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """,
         arguments: [
-          description.study, fingerprint, description.studyText, JSONText.list(description.axes),
-          description.weftVersion, JSONText.list(description.commandLine),
+          description.study, fingerprint, description.studyText, JSONWriter.list(description.axes),
+          description.weftVersion, JSONWriter.list(description.commandLine),
           Int64(bitPattern: description.seed), description.host, description.process,
           description.created,
         ])
       let id = db.lastInsertedRowID
       for document in description.documents { try Self.add(document, to: id, db) }
       return (try Run.fetch(db, where: "id = ?", [id])[0], true)
+    }
+  }
+
+  /// The run of a description if it began before, with its last writer.
+  ///
+  /// - Throws: ``StoreError`` if the store cannot be read.
+  public func run(of description: Run.Description) throws(StoreError) -> Run? {
+    try reading { db in
+      try Run.fetch(db, where: "fingerprint = ?", ["\(description.fingerprint)"]).first
     }
   }
 

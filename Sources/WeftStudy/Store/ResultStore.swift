@@ -11,6 +11,8 @@ public final class ResultStore: Sendable {
   /// The file.
   public let path: String
   let pool: DatabasePool
+  /// What the path led to when the store was opened.
+  private let identity: FileIdentity?
 
   /// Opens a store, and creates it where there is no file.
   ///
@@ -19,6 +21,7 @@ public final class ResultStore: Sendable {
   public init(path: String) throws(StoreError) {
     self.path = path
     pool = try Self.translated(path) { try StoreLayout.open(path) }
+    identity = FileIdentity(of: path)
   }
 
   static func translated<Result>(
@@ -33,12 +36,41 @@ public final class ResultStore: Sendable {
 
   /// Reads, with errors as ``StoreError``.
   func reading<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
-    try Self.translated(path) { try pool.read(body) }
+    do {
+      return try Self.translated(path) { try pool.read(body) }
+    } catch {
+      // What SQLite says then depends on which of its connections were open.
+      try checkIdentity()
+      throw error
+    }
   }
 
   /// Writes in one transaction, with errors as ``StoreError``.
   func writing<Result>(_ body: (Database) throws -> Result) throws(StoreError) -> Result {
-    try Self.translated(path) { try pool.write(body) }
+    // SQLite goes on writing into a file without a name, and all of it would be lost.
+    try checkIdentity()
+    return try Self.translated(path) { try pool.write(body) }
+  }
+
+  private func checkIdentity() throws(StoreError) {
+    guard FileIdentity(of: path) == identity else {
+      throw StoreError(
+        .gone, path: path, "the store was deleted or replaced while it was in use; run again")
+    }
+  }
+}
+
+/// Which file a path leads to.
+private struct FileIdentity: Equatable {
+  private let device: UInt64
+  private let number: UInt64
+
+  /// Nil if there is no such file.
+  init?(of path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    device = UInt64(status.st_dev)
+    number = UInt64(status.st_ino)
   }
 }
 
@@ -87,27 +119,28 @@ extension ResultStore {
           """)
       var new = 0
       for point in points {
-        let key = Self.arguments(point.key)
         var id: Int64?
         if let result = point.result {
-          addResult.setUncheckedArguments(key + [result])
-          try addResult.execute()
+          Self.bind(point.key, to: addResult)
+          addResult.bind(result, at: 3)
+          try addResult.step(db)
           if db.changesCount == 1 {
             id = db.lastInsertedRowID
             new += 1
           }
         }
         if id == nil {
-          findResult.setUncheckedArguments(key)
-          id = try Int64.fetchOne(findResult)
+          Self.bind(point.key, to: findResult)
+          id = try findResult.step(db)
         }
         guard let id else {
           throw StoreError(.database, path: path, "a result that was known is gone; run again")
         }
-        addPoint.setUncheckedArguments([
-          run.id, point.number, JSONText.list(point.values), id,
-        ])
-        try addPoint.execute()
+        addPoint.bind(run.id, at: 1)
+        addPoint.bind(Int64(point.number), at: 2)
+        addPoint.bind(JSONWriter.list(point.values), at: 3)
+        addPoint.bind(id, at: 4)
+        try addPoint.step(db)
       }
       return new
     }
@@ -120,8 +153,8 @@ extension ResultStore {
     try reading { db in
       let statement = try db.cachedStatement(sql: Self.findResult)
       return try keys.map { key in
-        statement.setUncheckedArguments(Self.arguments(key))
-        return try Int64.fetchOne(statement) != nil
+        Self.bind(key, to: statement)
+        return try statement.step(db) != nil
       }
     }
   }
@@ -177,11 +210,15 @@ extension ResultStore {
   private static let findResult = "SELECT id FROM result WHERE keyHigh = ? AND keyLow = ?"
 
   /// SQLite has signed integers only; the bits are the key's.
-  private static func arguments(_ key: ResultKey) -> StatementArguments {
-    [Int64(bitPattern: key.high), Int64(bitPattern: key.low)]
+  private static func bind(_ key: ResultKey, to statement: Statement) {
+    statement.bind(Int64(bitPattern: key.high), at: 1)
+    statement.bind(Int64(bitPattern: key.low), at: 2)
   }
 
   static func strings(_ json: String) throws -> [String] {
-    try JSONDecoder().decode([String].self, from: Data(json.utf8))
+    guard let texts = JSONReader.strings(json) else {
+      throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "'\(json)' is no list of texts")
+    }
+    return texts
   }
 }

@@ -10,6 +10,10 @@ public struct StoreError: Error, Hashable, Sendable {
     case newerVersion
     /// A result is not JSON.
     case badResult
+    /// The file was deleted or replaced while it was in use.
+    case gone
+    /// The path can be no file: it is empty, a folder, or in a folder that is not there.
+    case noFile
     /// SQLite failed: the disk, permissions, or a lock held too long.
     case database
   }

@@ -63,6 +63,7 @@ enum StoreLayout {
   ///
   /// - Throws: ``StoreError`` if the file is something else or a newer Weft's, and errors of SQLite.
   static func open(_ path: String) throws -> DatabasePool {
+    try checkPlace(path)
     let clock = ContinuousClock()
     let deadline = clock.now + .seconds(patience)
     while true {
@@ -97,6 +98,19 @@ enum StoreLayout {
     for _ in migrator.migrations where (try? migrator.migrate(pool)) != nil { return pool }
     try migrator.migrate(pool)
     return pool
+  }
+
+  /// Says what SQLite's own messages do not about a path that can be no file.
+  private static func checkPlace(_ path: String) throws {
+    guard !path.isEmpty else { throw StoreError(.noFile, path: path, "no file is named") }
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+      throw StoreError(.noFile, path: path, "this is a folder; name a file in it")
+    }
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    guard FileManager.default.fileExists(atPath: folder) else {
+      throw StoreError(.noFile, path: path, "there is no folder \(folder); make it first")
+    }
   }
 
   private static func check(_ db: Database, path: String) throws {
