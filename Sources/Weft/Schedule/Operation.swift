@@ -1,14 +1,23 @@
 /// A place in one of a rank's buffers.
 public struct Location: Hashable, Sendable {
+  /// The offset above the buffer's index: every lane keeps an operation with three places.
+  private var bits: UInt64
+
   /// The buffer's index in ``Schedule/buffers``.
-  public var buffer: UInt8
-  /// The offset in elements.
-  public var offset: Int
+  public var buffer: UInt8 {
+    get { UInt8(truncatingIfNeeded: bits) }
+    set { bits = bits & ~0xFF | UInt64(newValue) }
+  }
+
+  /// The offset in elements, below 2^56.
+  public var offset: Int {
+    get { Int(truncatingIfNeeded: bits >> 8) }
+    set { bits = UInt64(truncatingIfNeeded: newValue) << 8 | bits & 0xFF }
+  }
 
   /// Creates a place.
   public init(buffer: UInt8, offset: Int) {
-    self.buffer = buffer
-    self.offset = offset
+    bits = UInt64(truncatingIfNeeded: offset) << 8 | UInt64(buffer)
   }
 
   static let none = Location(buffer: 0, offset: 0)

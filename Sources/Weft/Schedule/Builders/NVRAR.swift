@@ -80,47 +80,55 @@ struct NVRAR: Schedule {
 
   /// The state of a lane: the kernel it is in and the cursor of that kernel's part.
   struct Cursor: OperationCursor {
-    private enum Stage: Int {
+    private enum Stage: UInt8 {
       case scatter, bump, pack, exchange, unpack, ready, gather, done
     }
 
-    private let lane: Int
-    private let call: Int
-    private let spansNodes: Bool
+    // Every lane of a machine keeps one, so what follows from the schedule is worked out anew.
+    private let elements: Int
+    private let node: RankGroup
+    private let local: Int32
+    private let call: Int32
+    private var position: Int32 = 0
+    private let lane: Int16
     private let caller: CallerBuffers
-    private let shard: Region
-    private let rows: CellRows
-    private let across: RankGroup
-    private var scatter: OneShotReduceScatter
-    private var exchange: FlaggedDoubling
-    private var gather: OneShotAllGather
     private var stage = Stage.scatter
-    private var position = 0
+    private let spansNodes: Bool
+    private var exchange: FlaggedDoubling
 
     init(_ schedule: NVRAR, rank: Int, lane: Int, call: Int) {
       let layout = schedule.layout
-      let local = layout.local(of: rank)
-      let whole = Region(offset: 0, count: schedule.elements)
-      let node = RankGroup.node(of: rank, layout)
-      let firstScratch: UInt8 = schedule.caller.inPlace ? 1 : 2
-      self.lane = lane
-      self.call = call
+      self.lane = Int16(lane)
+      self.call = Int32(call)
+      local = Int32(layout.local(of: rank))
+      elements = schedule.elements
+      node = RankGroup.node(of: rank, layout)
       spansNodes = layout.nodes > 1
       caller = schedule.caller
-      across = RankGroup.across(of: rank, layout)
-      shard = whole.part(local, of: layout.ranksPerNode)
-      rows = CellRows(
-        group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
-        rowLength: schedule.shardLength, sums: firstScratch + 1, arrivals: firstScratch + 2)
-      scatter = OneShotReduceScatter(
-        group: node, me: local, whole: whole, caller: caller, scratch: firstScratch,
-        placeLength: schedule.shardLength, tag: Tag.scatter)
+      let shard = Region(offset: 0, count: elements).part(Int(local), of: node.count)
+      let firstScratch: UInt8 = caller.inPlace ? 1 : 2
       exchange = FlaggedDoubling(
-        ranks: across, rows: rows,
+        ranks: RankGroup.across(of: rank, layout),
+        rows: CellRows(
+          group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
+          rowLength: schedule.shardLength, sums: firstScratch + 1, arrivals: firstScratch + 2),
         run: Region(offset: 0, count: shard.count).part(lane, of: schedule.lanes),
         chunk: schedule.chunkElements, lane: lane, tag: Tag.cells)
-      gather = OneShotAllGather(
-        group: node, me: local, whole: whole, caller: caller, tag: Tag.gather)
+    }
+
+    private var whole: Region { Region(offset: 0, count: elements) }
+    private var shard: Region { whole.part(Int(local), of: node.count) }
+    private var rows: CellRows { exchange.rows }
+
+    private var scatter: OneShotReduceScatter {
+      OneShotReduceScatter(
+        group: node, me: Int(local), whole: whole, caller: caller,
+        scratch: caller.inPlace ? 1 : 2, placeLength: rows.rowLength, tag: Tag.scatter)
+    }
+
+    private var gather: OneShotAllGather {
+      OneShotAllGather(
+        group: node, me: Int(local), whole: whole, caller: caller, tag: Tag.gather)
     }
 
     mutating func next() -> Operation? {
@@ -159,11 +167,11 @@ struct NVRAR: Schedule {
       defer { position += 1 }
       switch stage {
       case .scatter:
-        return scatter.next()
+        return scatter.operation(at: Int(position))
       case .bump:
         // Nobody has used the cells before the first call.
         guard call > 0 else { return nil }
-        return partner(position).map { .wait(ready($0)) }
+        return partner(Int(position)).map { .wait(ready($0)) }
       case .pack:
         guard position == 0 && shard.count > 0 else { return nil }
         return .copy(caller.output(shard), to: rows.sum(0, 0), shard.count)
@@ -174,9 +182,9 @@ struct NVRAR: Schedule {
           Location(buffer: result.buffer, offset: result.row * rows.rowLength),
           to: caller.output(shard), shard.count)
       case .ready:
-        return partner(position).map { .signal(ready($0)) }
+        return partner(Int(position)).map { .signal(ready($0)) }
       case .gather:
-        return gather.next()
+        return gather.operation(at: Int(position))
       case .exchange, .done:
         return nil
       }
@@ -194,7 +202,7 @@ struct NVRAR: Schedule {
     }
 
     private func ready(_ member: Int) -> Port {
-      Port(peer: across[member], tag: Tag.ready)
+      Port(peer: exchange.ranks[member], tag: Tag.ready)
     }
   }
 }
