@@ -1,23 +1,27 @@
 /// A place in one of a rank's buffers.
 public struct Location: Hashable, Sendable {
-  /// The offset above the buffer's index: every lane keeps an operation with three places.
+  /// The offset above the four bits of a buffer's index: every lane keeps an operation with three
+  /// places.
   private var bits: UInt64
 
-  /// The buffer's index in ``Schedule/buffers``.
+  /// The buffer's index in ``Schedule/buffers``, below 16.
   public var buffer: UInt8 {
-    get { UInt8(truncatingIfNeeded: bits) }
-    set { bits = bits & ~0xFF | UInt64(newValue) }
+    get { UInt8(truncatingIfNeeded: bits & 0xF) }
+    set { self = Location(buffer: newValue, offset: offset) }
   }
 
-  /// The offset in elements, below 2^56.
+  /// The offset in elements, below 2^60.
   public var offset: Int {
-    get { Int(truncatingIfNeeded: bits >> 8) }
-    set { bits = UInt64(truncatingIfNeeded: newValue) << 8 | bits & 0xFF }
+    get { Int(truncatingIfNeeded: bits >> 4) }
+    set { bits = UInt64(truncatingIfNeeded: newValue) << 4 | bits & 0xF }
   }
 
   /// Creates a place.
+  ///
+  /// - Precondition: the buffer is one of the first sixteen.
   public init(buffer: UInt8, offset: Int) {
-    bits = UInt64(truncatingIfNeeded: offset) << 8 | UInt64(buffer)
+    precondition(buffer < 16, "A schedule has up to sixteen buffers.")
+    bits = UInt64(truncatingIfNeeded: offset) << 4 | UInt64(buffer)
   }
 
   static let none = Location(buffer: 0, offset: 0)
