@@ -1,7 +1,8 @@
 # make demo    install what is missing, build in release, predict LLM strong scaling
 # make test    install what is missing, build in debug, run the tests
 # make runtime  install Open MPI and CMake if missing, build what runs schedules on CPUs
-# make bench   measure the engine: event queue, messages per second
+# make bench   measure the engine: event queue, messages per second, every target
+# make bench PEERS=1  the same, and its problems on SimGrid, which is installed for it
 # make figures how fast studies are answered and stored, against what is asked
 # make gate    the same in short, failing on a gross regression
 # make accuracy  hold predictions against measurements, write docs/accuracy.md
@@ -40,8 +41,30 @@ runtime: runtime-setup
 # The benchmarks see internals of the engine, so they are built with testing enabled.
 BENCH := swift run --package-path Tests/Benchmarks -c release -Xswiftc -enable-testing weft-bench
 
-bench: setup
+SIMGRID := Tests/Benchmarks/.build/simgrid-peer
+
+bench: release $(if $(PEERS),$(SIMGRID))
 	$(BENCH)
+	@echo
+	$(BENCH) --weft $(WEFT)
+ifdef PEERS
+	@echo
+	$(BENCH) --peers $(SIMGRID)
+endif
+
+$(SIMGRID): Tests/Benchmarks/Peers/simgrid.cpp
+	@missing=""; \
+	[ -e /usr/include/simgrid/s4u.hpp ] || missing="$$missing libsimgrid-dev"; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
+	[ -z "$$missing" ] || { \
+	  command -v apt-get >/dev/null || { \
+	    echo "Please install SimGrid 3.32 or newer and g++" >&2; exit 69; }; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "Installing:$$missing"; \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; }
+	@mkdir -p $(@D)
+	g++ -O2 -std=c++17 $< -lsimgrid -o $@
 
 figures: release
 	.ci/figures

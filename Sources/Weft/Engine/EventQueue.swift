@@ -67,9 +67,16 @@ struct EventQueue: ~Copyable {
   /// Whether another event of the present moment is pending.
   var hasMoreNow: Bool { head < buckets[0].count }
 
+  /// How many events of the present moment are pending.
+  var presentCount: Int { buckets[0].count - head }
+
+  /// An event of the present moment by its place in the order to come, from 0.
+  func present(_ place: Int) -> Event { unsafe buckets[0].base[head + place].event }
+
   /// Adds an event.
   ///
   /// - Precondition: the time is not before that of the last event taken.
+  @inline(__always)
   mutating func push(_ event: Event, at time: SimDuration) {
     precondition(time.picoseconds >= present, "An event lies in the past.")
     append(Entry(time: time.picoseconds, event: event))
@@ -77,6 +84,7 @@ struct EventQueue: ~Copyable {
   }
 
   /// Takes the earliest event, the first inserted of those at the same time.
+  @inline(__always)
   mutating func popFirst() -> (time: SimDuration, event: Event)? {
     if head == buckets[0].count {
       guard count > 0 else { return nil }
@@ -89,6 +97,7 @@ struct EventQueue: ~Copyable {
   }
 
   /// Moves the present to the earliest pending time.
+  @inline(never)
   private mutating func advance() {
     buckets[0].count = 0
     head = 0
@@ -96,14 +105,26 @@ struct EventQueue: ~Copyable {
     let length = buckets[index].count
     let base = unsafe buckets[index].base
     var earliest = Int64.max
-    for place in 0..<length { earliest = unsafe min(earliest, base[place].time) }
+    var latest = Int64.min
+    for place in 0..<length {
+      earliest = unsafe min(earliest, base[place].time)
+      latest = unsafe max(latest, base[place].time)
+    }
     present = earliest
+    occupied &= ~(1 << UInt64(index))
+    guard earliest < latest else {
+      // Ranks in step: all of the bucket is the present.
+      let empty = buckets[0]
+      buckets[0] = buckets[index]
+      buckets[index] = empty
+      return
+    }
     // Every entry moves to a lower bucket, so this one is not appended to meanwhile.
     for place in 0..<length { append(unsafe base[place]) }
     buckets[index].count = 0
-    occupied &= ~(1 << UInt64(index))
   }
 
+  @inline(__always)
   private mutating func append(_ entry: Entry) {
     let difference = UInt64(bitPattern: entry.time ^ present)
     let index = 64 - difference.leadingZeroBitCount
@@ -113,6 +134,7 @@ struct EventQueue: ~Copyable {
     if index > 0 { occupied |= 1 << UInt64(index) }
   }
 
+  @inline(never)
   private mutating func grow(_ index: Int) {
     let capacity = max(64, 2 * buckets[index].capacity)
     let larger = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)

@@ -7,12 +7,24 @@ struct Fold: Sendable {
   let symmetry: Symmetry
   let nodes: Int
   let perNode: Int
+  private let ranks: Divider
 
   /// The fold for a schedule on a fabric; the identity where either lacks the symmetry.
   init(_ symmetry: Symmetry, on fabric: Fabric, allowed: Bool) {
     nodes = fabric.nodes
     perNode = fabric.gpusPerNode
-    self.symmetry = allowed && nodes > 1 && fabric.asymmetry == nil ? symmetry : .none
+    ranks = fabric.ranksPerNode
+    let isFolded = allowed && nodes > 1 && Self.obstacle(to: symmetry, on: fabric) == nil
+    self.symmetry = isFolded ? symmetry : .none
+  }
+
+  /// Why every node has to be simulated; nil if one can stand for all.
+  static func obstacle(to symmetry: Symmetry, on fabric: Fabric) -> String? {
+    if symmetry == .none { return "the schedule's nodes do different things" }
+    if let asymmetry = fabric.asymmetry { return asymmetry }
+    let keepsDistances =
+      fabric.hasEqualLatencies || symmetry == .xor && fabric.hasExclusiveOrDistances
+    return keepsDistances ? nil : "nodes are not equally far apart"
   }
 
   /// How many nodes a simulated node stands for.
@@ -22,7 +34,12 @@ struct Fold: Sendable {
   var members: Int { symmetry == .none ? nodes * perNode : perNode }
 
   /// The simulated rank that stands for a rank.
-  func member(of rank: Int) -> Int { symmetry == .none ? rank : rank % perNode }
+  func member(of rank: Int) -> Int { symmetry == .none ? rank : ranks.remainder(rank) }
+
+  /// Whether two ranks that lie in blocks are on different nodes.
+  func isBetweenNodes(_ one: Int, _ other: Int) -> Bool {
+    ranks.quotient(one) != ranks.quotient(other)
+  }
 
   /// The image of `source` under the map that carries `target` to its member.
   func source(_ source: Int, seenFrom target: Int) -> Int {
@@ -30,10 +47,12 @@ struct Fold: Sendable {
     case .none:
       return source
     case .translation:
-      let distance = source / perNode - target / perNode
-      return (distance < 0 ? distance + nodes : distance) * perNode + source % perNode
+      let (node, local) = ranks.split(source)
+      let distance = node - ranks.quotient(target)
+      return (distance < 0 ? distance + nodes : distance) * perNode + local
     case .xor:
-      return ((source / perNode) ^ (target / perNode)) * perNode + source % perNode
+      let (node, local) = ranks.split(source)
+      return (node ^ ranks.quotient(target)) * perNode + local
     }
   }
 }

@@ -23,7 +23,7 @@ extension Simulation where Network: ~Copyable {
         lanes[index].stage = .emit
       case .emit:
         emit(index, at: time)
-        if costs.furtherPeerShare < 1 { lanes[index].atHand = AtHand(lanes[index].operation) }
+        if costs.furtherPeerShare < 1 { atHand[index] = AtHand(lanes[index].operation) }
         lanes[index].stage = .fetch
       case .meet, .end:
         meet(index, at: time)
@@ -54,9 +54,16 @@ extension Simulation where Network: ~Copyable {
       queue.push(Event(.lane, Int32(index)), at: start + overhead)
       return false
     }
-    // What made the head late is what made the message late, but for the bytes behind the head.
-    lanes[index].wait(
-      until: start + overhead, path: streams ? headPath(id) : tailPath(id))
+    if start + overhead > lanes[index].now {
+      // What made the head late is what made the message late, but for the bytes behind the head.
+      lanes[index].now = start + overhead
+      if streams {
+        lanes[index].path = headPath(id)
+      } else {
+        lanes[index].path = messages[id].path
+        lanes[index].path.synchronization += overhead
+      }
+    }
     ports[port].first = messages[id].next
     if ports[port].first < 0 { ports[port].last = -1 }
     if streams {
@@ -82,23 +89,27 @@ extension Simulation where Network: ~Copyable {
 
   /// Lets the rank's other lanes catch up; the last to arrive starts the next kernel or call.
   private mutating func meet(_ index: Int, at time: SimDuration) {
-    let rank = index / schedule.lanes
-    if lanes[index].now > members[rank].latest {
-      members[rank].latest = lanes[index].now
-      members[rank].path = lanes[index].path
+    let rank = lanesPerRank.quotient(index)
+    let latest = members[rank].latest
+    // A lane that waits here keeps its moment and its path.
+    if latest < 0 || lanes[index].now > lanes[Int(latest)].now {
+      members[rank].latest = Int32(index)
     }
     members[rank].arrived += 1
     guard members[rank].arrived == schedule.lanes else { return }
-    var moment = members[rank].latest
-    var path = members[rank].path
+    let last = Int(members[rank].latest)
+    var moment = lanes[last].now
+    var path = lanes[last].path
     members[rank].arrived = 0
-    members[rank].latest = SimDuration(picoseconds: -1)
+    members[rank].latest = -1
     let operation = lanes[index].operation
     let call = Int(lanes[index].call)
     let endsCall = lanes[index].stage == .end
     if endsCall {
-      ends[rank * calls + call] = CallEnd(time: moment, path: path)
+      let end = CallEnd(time: moment, path: path)
+      if call + 2 == calls { ends[rank] = end }
       if call + 1 == calls {
+        slowest.add(rank, end, after: calls > 1 ? ends[rank] : CallEnd())
         running -= schedule.lanes
         return
       }
@@ -142,16 +153,18 @@ extension Simulation where Network: ~Copyable {
 
   // MARK: - Ports
 
+  @inline(__always)
   mutating func crossesNodes(_ index: Int, _ port: Port) -> Bool {
-    let rank = index / schedule.lanes
+    let rank = lanesPerRank.quotient(index)
     guard fabric.hasRanksInBlocks else {
       return fabric.node(of: rank) != fabric.node(of: Int(port.peer))
     }
-    return rank / fold.perNode != Int(port.peer) / fold.perNode
+    return fold.isBetweenNodes(rank, Int(port.peer))
   }
 
+  @inline(__always)
   mutating func outgoing(_ index: Int, _ port: Port) -> Int32 {
-    let (rank, lane) = index.quotientAndRemainder(dividingBy: schedule.lanes)
+    let (rank, lane) = lanesPerRank.split(index)
     let peer = Int(port.peer)
     let source = fold.source(rank, seenFrom: peer)
     let key = PortTable.key(
@@ -164,6 +177,7 @@ extension Simulation where Network: ~Copyable {
     return found
   }
 
+  @inline(__always)
   private mutating func incoming(_ index: Int, _ port: Port) -> Int32 {
     // The receiver is a member itself, so the sender needs no mapping.
     let key = PortTable.key(

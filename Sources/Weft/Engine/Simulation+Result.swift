@@ -1,23 +1,10 @@
 extension Simulation where Network: ~Copyable {
   /// The time and breakdown of the run: of its last period, or of its only call.
   func result() throws(SimulationError) -> SimulationResult {
-    var slowest = CallEnd()
-    var before = TimeBreakdown()
-    var period = SimDuration(picoseconds: -1)
-    var last = SimDuration.zero
-    for member in 0..<fold.members {
-      let end = ends[member * calls + calls - 1]
-      let previous = calls > 1 ? ends[member * calls + calls - 2] : CallEnd()
-      last = max(last, end.time)
-      if end.time - previous.time > period {
-        period = end.time - previous.time
-        slowest = end
-        before = previous.path
-      }
-    }
-    try checkRates(until: last)
+    try checkRates(until: slowest.last)
     return SimulationResult(
-      time: period, breakdown: slowest.path.since(before), messages: messageCount / calls,
+      time: slowest.period, breakdown: slowest.path.since(slowest.before),
+      messages: messageCount / calls,
       wireBytes: byteCount / calls, events: eventCount, foldedNodes: fold.factor)
   }
 

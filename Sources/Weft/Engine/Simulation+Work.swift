@@ -17,12 +17,12 @@ extension Simulation where Network: ~Copyable {
       if isStreaming { lanes[index].passedOn = id }
     }
     var duration = rate.time(toMove: moved)
-    if costs.furtherPeerShare < 1 && lanes[index].atHand.continues(with: operation) {
+    if costs.furtherPeerShare < 1 && atHand[index].continues(with: operation) {
       duration = duration.scaled(by: costs.furtherPeerShare)
     }
     if fabric.hasConditions {
       duration = duration.scaled(
-        by: fabric.conditions.slowdown(ofRank: index / schedule.lanes))
+        by: fabric.conditions.slowdown(ofRank: lanesPerRank.quotient(index)))
     }
     lanes[index].now += duration
     lanes[index].path.reduction += duration
@@ -120,21 +120,24 @@ extension Simulation where Network: ~Copyable {
   ) -> Int32 {
     let kind = lanes[index].operation.kind
     let destination = lanes[index].operation.to
-    let source = index / schedule.lanes
+    let (source, stripe) = lanesPerRank.split(index)
     let target = Int(destination.peer)
     if source == target { return signalOwnLane(index, at: time) }
     let payload = lanes[index].operation.count * costs.elementBytes
-    let crosses = crossesNodes(index, destination)
-    var path = lanes[index].path
+    let port = outgoing(index, destination)
+    if ports[port].route.first < 0 { setRoute(of: port, from: source, to: target, stripe, index) }
+    let crosses = ports[port].crossesNodes
     var start = time
     let bytes: Int
+    let id = messages.take(MessageState())
+    messages[id].path = lanes[index].path
     switch kind {
     case .put, .signal:
       bytes =
         kind == .signal
         ? costs.signalBytes : payload * expansion(lanes[index].operation.destination)
       let overhead = crosses ? costs.put.network : costs.put.scaleUp
-      path.synchronization += overhead
+      messages[id].path.synchronization += overhead
       start += overhead
     default:
       bytes = costs.wireBytes(payload: payload)
@@ -142,28 +145,26 @@ extension Simulation where Network: ~Copyable {
     if crosses, let proxy = costs.proxy {
       let posted = max(start, members[source].proxyFree) + proxy.service(bytes)
       members[source].proxyFree = posted
-      path.posting += posted - start
+      messages[id].path.posting += posted - start
       start = posted
     }
     if crosses && fabric.hasConditions {
       let delay = fabric.conditions.networkDelay(message: messageCount)
-      path.latency += delay
+      messages[id].path.latency += delay
       start += delay
     }
     messageCount += fold.factor
     byteCount += bytes * fold.factor
-    let port = outgoing(index, destination)
-    var route = fabric.route(from: source, to: target, stripe: index % schedule.lanes)
-      .crossed(via: lanes[index].operation.via)
-    if fold.factor > 1 {
-      route.first %= Int32(fabric.linksPerNode)
-      if route.last >= 0 { route.last %= Int32(fabric.linksPerNode) }
+    var route = ports[port].route
+    let via = lanes[index].operation.via
+    if via != .links { route = route.crossed(via: via) }
+    messages[id].renew(
+      isFlag: kind != .transfer, crossesNodes: crosses, bytes: bytes, sourceRate: sourceRate,
+      route: route, injected: start, isOpen: isOpen, port: port)
+    if costs.streamGrain != nil {
+      while departures.count <= Int(id) { departures.append(TimeBreakdown()) }
+      departures[Int(id)] = messages[id].path
     }
-    let id = messages.insert(
-      MessageState(
-        isFlag: kind != .transfer, crossesNodes: crosses, bytes: bytes,
-        sourceRate: sourceRate, route: route, injected: start, isOpen: isOpen, path: path,
-        departure: path, port: port))
     append(id, to: port)
     if start == time {
       inject(id, at: time)
@@ -173,20 +174,34 @@ extension Simulation where Network: ~Copyable {
     return id
   }
 
+  /// Notes the way of a port's messages, which is the same for all of them.
+  private mutating func setRoute(
+    of port: Int32, from source: Int, to target: Int, _ stripe: Int, _ index: Int
+  ) {
+    var route = fabric.route(from: source, to: target, stripe: stripe)
+    if fold.factor > 1 {
+      route.first %= Int32(fabric.linksPerNode)
+      if route.last >= 0 { route.last %= Int32(fabric.linksPerNode) }
+    }
+    ports[port].route = route
+    ports[port].crossesNodes = crossesNodes(index, Port(peer: target))
+  }
+
   /// Raises a flag for another lane of the rank: through shared memory, so at once and on no link.
   private mutating func signalOwnLane(_ index: Int, at time: SimDuration) -> Int32 {
     let port = outgoing(index, lanes[index].operation.to)
-    let path = lanes[index].path
-    let id = messages.insert(
-      MessageState(
-        isFlag: true, crossesNodes: false, bytes: 0, sourceRate: .max,
-        route: Route(first: -1, last: -1, latency: .zero), injected: time, arrival: time,
-        path: path, departure: path, port: port))
+    let id = messages.take(MessageState())
+    messages[id].path = lanes[index].path
+    messages[id].renew(
+      isFlag: true, crossesNodes: false, bytes: 0, sourceRate: .max, route: .none, injected: time,
+      isOpen: false, port: port)
+    messages[id].arrival = time
     append(id, to: port)
     arrived(id)
     return id
   }
 
+  @inline(__always)
   private mutating func append(_ id: Int32, to port: Int32) {
     ports[port].used += 1
     if ports[port].last >= 0 {
@@ -197,12 +212,42 @@ extension Simulation where Network: ~Copyable {
     ports[port].last = id
   }
 
+  @inline(__always)
   mutating func inject(_ id: Int32, at time: SimDuration) {
     if network.start(id, at: time, messages: &messages, queue: &queue) {
-      arrived(id)
+      landed(id)
     } else if streams(id), let start = firstGrain(id) {
       wakeReceiver(of: id, at: start)
     }
+  }
+
+  /// Holds a message that the network has brought against what its links and their latency take.
+  @inline(__always)
+  mutating func landed(_ id: Int32) {
+    let bytes = messages[id].bytes
+    var least = messages[id].route.latency
+    if !messages[id].crossesNodes {
+      least += timeInNode(bytes, fabric.scaleUpRate.bytesPerSecond)
+    } else if fabric.hasEqualNICs {
+      least += timeBetween(bytes, fabric.networkRate.bytesPerSecond)
+    }
+    // A flow's end is rounded to a picosecond, and its rate to a part in 10^12.
+    let slack = SimDuration(picoseconds: 1 + least.picoseconds >> 32)
+    if let arrival = messages[id].arrival, arrival - messages[id].injected < least - slack {
+      noteTooFast(id, took: arrival - messages[id].injected, least)
+    }
+    arrived(id)
+  }
+
+  @inline(never)
+  private mutating func noteTooFast(_ id: Int32, took time: SimDuration, _ least: SimDuration) {
+    let route = messages[id].route
+    violation =
+      violation
+      ?? .messageTooFast(
+        from: fabric.name(ofLink: Int(route.first)),
+        to: route.last < 0 ? "its GPU" : fabric.name(ofLink: Int(route.last)),
+        bytes: messages[id].bytes, time: time, least: least)
   }
 
   /// Wakes the lane that waits for a message of which more has become known.
@@ -222,6 +267,7 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// Wakes the lane that waits at a message's port, if the message is the one it waits for.
+  @inline(__always)
   private mutating func wakeReceiver(of id: Int32, at moment: SimDuration) {
     let port = messages[id].port
     let receiver = ports[port].receiver
@@ -267,7 +313,7 @@ extension Simulation where Network: ~Copyable {
 
   /// Where the time went until a lane can act on a message's first byte.
   mutating func headPath(_ id: Int32) -> TimeBreakdown {
-    var path = messages[id].departure
+    var path = departures[Int(id)]
     path.latency += messages[id].route.latency
     path.synchronization += receiveCost(id)
     guard let head = messages[id].head, let start = firstGrain(id) else { return path }

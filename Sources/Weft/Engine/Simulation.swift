@@ -22,9 +22,24 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var ports: PortTable
   var lanes: Slab<LaneState<S.Cursor>>
   var members: Slab<MemberState>
-  /// The end of every call of every member, and where the time up to it went.
+  /// By message: where the time up to its departure went, which is what its first byte was late by.
+  ///
+  /// Of use where lanes stream, and kept there alone.
+  var departures: Slab<TimeBreakdown>
+  /// By lane, where an operation may go on with the elements of the one before.
+  var atHand: Slab<AtHand>
+  /// The end of every member's last call but one, and where the time up to it went.
   var ends: Slab<CallEnd>
+  var slowest = SlowestCall()
+  /// Divides lanes by those of a rank.
+  let lanesPerRank: Divider
 
+  /// The first message that was faster than its links.
+  var violation: SimulationError?
+  var timeInNode = TransferTime()
+  var timeBetween = TransferTime()
+  /// Keeps what was read ahead from being found useless.
+  var fetchedSum: Int64 = 0
   var running: Int
   var messageCount = 0
   var byteCount = 0
@@ -47,7 +62,10 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     ports = PortTable(lanes: laneCount)
     lanes = Slab(minimumCapacity: laneCount)
     members = Slab(repeating: MemberState(), count: fold.members)
-    ends = Slab(repeating: CallEnd(), count: fold.members * calls)
+    departures = Slab(minimumCapacity: costs.streamGrain == nil ? 0 : laneCount)
+    atHand = Slab(repeating: AtHand(), count: costs.furtherPeerShare < 1 ? laneCount : 0)
+    ends = Slab(repeating: CallEnd(), count: calls > 1 ? fold.members : 0)
+    lanesPerRank = Divider(schedule.lanes)
     running = laneCount
     for index in 0..<laneCount {
       let (rank, lane) = index.quotientAndRemainder(dividingBy: schedule.lanes)
@@ -65,8 +83,14 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
       lanes[index].path.launch = launch
       queue.push(Event(.lane, Int32(index)), at: launch)
     }
+    let isLarge = lanes.count >= Self.large
+    var fetched = 0
     while let (time, event) = queue.popFirst() {
       eventCount += 1
+      if isLarge {
+        fetched -= 1
+        if fetched < 0 { fetched = fetchAhead() }
+      }
       switch event.kind {
       case .lane:
         advance(Int(event.subject), at: time)
@@ -74,11 +98,38 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
         inject(event.subject, at: time)
       case .network, .settle:
         let id = network.handle(event, at: time, messages: &messages, queue: &queue)
-        if id >= 0 { arrived(id) }
+        if id >= 0 { landed(id) }
       }
     }
+    if let violation { throw violation }
     guard running == 0 else { throw .deadlock(blockedLanes()) }
     return try result()
+  }
+
+  /// Lanes from which their state no longer fits a cache of the second level.
+  private static var large: Int { 2048 }
+
+  /// Reads what the next few events of this moment will touch, so that memory answers all of them
+  /// at once instead of one after the other; how many these are.
+  ///
+  /// Events of a moment lead to places that no hardware foresees. With a million ranks most of a
+  /// run's time went into waiting for memory: docs/decisions.md.
+  private mutating func fetchAhead() -> Int {
+    let count = min(16, queue.presentCount)
+    var sum: Int64 = 0
+    for place in 0..<count {
+      let event = queue.present(place)
+      guard event.kind == .lane else { continue }
+      sum &+= lanes[Int(event.subject)].touch()
+    }
+    for place in 0..<count {
+      let event = queue.present(place)
+      guard event.kind == .lane, lanes[Int(event.subject)].lastIncoming >= 0 else { continue }
+      let first = ports[lanes[Int(event.subject)].lastIncoming].first
+      if first >= 0 { sum &+= messages[first].touch() }
+    }
+    fetchedSum &+= sum
+    return count
   }
 }
 
@@ -121,13 +172,17 @@ struct LaneState<Cursor: OperationCursor> {
   /// A port that was swept out has another key.
   var lastOutgoing: Int32 = -1
   var lastIncoming: Int32 = -1
-  /// The elements that the last operation handled, so that the next may go on with them.
-  var atHand = AtHand()
   var now = SimDuration.zero
   /// Where the time up to `now` went.
   var path = TimeBreakdown()
 
   init(cursor: Cursor) { self.cursor = cursor }
+
+  /// Reads something of every cache line.
+  func touch() -> Int64 {
+    now.picoseconds &+ path.launch.picoseconds &+ path.posting.picoseconds
+      &+ Int64(operation.count) &+ Int64(operation.kind.rawValue)
+  }
 
   /// Goes on no earlier than a moment that another lane or message has come to.
   mutating func wait(until moment: SimDuration, path other: TimeBreakdown) {
@@ -166,11 +221,12 @@ struct AtHand {
 
 /// The meeting of a rank's lanes.
 struct MemberState {
-  var arrived: Int32 = 0
   /// When the rank's proxy can start on another message.
   var proxyFree = SimDuration.zero
-  var latest = SimDuration(picoseconds: -1)
-  var path = TimeBreakdown()
+  /// How many of its lanes have come to the meeting.
+  var arrived: Int32 = 0
+  /// The one that came last; -1 if none has come.
+  var latest: Int32 = -1
 }
 
 /// The end of a call on one rank.
@@ -179,12 +235,38 @@ struct CallEnd {
   var path = TimeBreakdown()
 }
 
+/// The last call of the member that took longest over it.
+struct SlowestCall {
+  var member = -1
+  var period = SimDuration(picoseconds: -1)
+  var path = TimeBreakdown()
+  /// Where the time up to the end of the call before went.
+  var before = TimeBreakdown()
+  /// When the last of all members was done.
+  var last = SimDuration.zero
+
+  /// Takes account of a member; of equal ones the first counts.
+  mutating func add(_ other: Int, _ end: CallEnd, after previous: CallEnd) {
+    last = max(last, end.time)
+    let taken = end.time - previous.time
+    guard taken > period || taken == period && other < member else { return }
+    member = other
+    period = taken
+    path = end.path
+    before = previous.path
+  }
+}
+
 /// Why a simulation has no result.
 public enum SimulationError: Error, CustomStringConvertible {
   /// Lanes wait for each other; the first few are described.
   case deadlock([String])
   /// A link carried more than its rate allows: a defect of the engine.
   case linkAboveRate(link: String, bytes: Int, time: SimDuration)
+  /// A message took less than its links and their latency: a defect of the engine.
+  case messageTooFast(from: String, to: String, bytes: Int, time: SimDuration, least: SimDuration)
+  /// A formula gave less than the bytes take on all links together: a defect of the formula.
+  case timeBelowBound(SimDuration, least: SimDuration)
   /// There is no closed form for the schedule.
   case noClosedForm(String)
 
@@ -195,6 +277,10 @@ public enum SimulationError: Error, CustomStringConvertible {
       "the schedule deadlocks: " + lanes.joined(separator: "; ")
     case .linkAboveRate(let link, let bytes, let time):
       "\(link) carried \(bytes) bytes in \(time), which is above its rate"
+    case .messageTooFast(let from, let to, let bytes, let time, let least):
+      "\(bytes) bytes took \(time) from \(from) to \(to), which takes \(least)"
+    case .timeBelowBound(let time, let least):
+      "the formula gives \(time), and the machine's links alone take \(least)"
     case .noClosedForm(let algorithm):
       "\(algorithm) has no closed form"
     }

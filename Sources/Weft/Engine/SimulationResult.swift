@@ -66,3 +66,18 @@ public struct SimulationResult: Sendable {
     return parts.max { $0.0 < $1.0 }?.1 ?? .latency
   }
 }
+
+extension SimulationResult {
+  /// Holds the time of one call against what its bytes take if all links out of GPUs and NICs share
+  /// them, which nothing can beat.
+  func checkBounds(on fabric: Fabric) throws(SimulationError) {
+    let node = fabric.topology.node
+    let rates =
+      Double(node.gpus) * Double(node.scaleUp.bandwidth.bytesPerSecond)
+      + Double(node.nics) * Double(fabric.networkRate.bytesPerSecond)
+    let least = SimDuration.seconds(Double(wireBytes) / (rates * Double(fabric.nodes)))
+    guard time >= least - SimDuration(picoseconds: 1) else {
+      throw .timeBelowBound(time, least: least)
+    }
+  }
+}

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A growable array that a single owner indexes without bounds checks in release builds.
 ///
 /// The engine's state lives in these: an index is only ever made by the engine itself, and debug
@@ -9,7 +11,7 @@
 
   init(minimumCapacity: Int = 16) {
     capacity = max(1, minimumCapacity)
-    unsafe base = .allocate(capacity: capacity)
+    unsafe base = Self.allocate(capacity)
     count = 0
   }
 
@@ -25,14 +27,19 @@
   }
 
   subscript(index: Int) -> Element {
-    _read {
-      assert(index >= 0 && index < count, "The index is outside the slab.")
-      yield unsafe base[index]
-    }
-    _modify {
-      assert(index >= 0 && index < count, "The index is outside the slab.")
-      yield unsafe &base[index]
-    }
+    // Addresses, since an accessor that yields would copy large elements to lend them.
+    unsafeAddress { unsafe address(index) }
+    unsafeMutableAddress { unsafe mutableAddress(index) }
+  }
+
+  func address(_ index: Int) -> UnsafePointer<Element> {
+    assert(index >= 0 && index < count, "The index is outside the slab.")
+    return unsafe UnsafePointer(base + index)
+  }
+
+  mutating func mutableAddress(_ index: Int) -> UnsafeMutablePointer<Element> {
+    assert(index >= 0 && index < count, "The index is outside the slab.")
+    return unsafe base + index
   }
 
   mutating func append(_ element: Element) {
@@ -48,11 +55,24 @@
   }
 
   private mutating func grow() {
-    let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
+    let larger = unsafe Self.allocate(capacity * 2)
     unsafe larger.moveInitialize(from: base, count: count)
     unsafe base.deallocate()
     unsafe base = larger
     capacity *= 2
+  }
+
+  /// Memory for so many elements; if that is much, in huge pages where the kernel has any.
+  ///
+  /// Ports and links of a large machine are visited in no order that a table of small pages' places
+  /// could follow.
+  private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<Element> {
+    let huge = 2 << 20
+    let bytes = capacity * MemoryLayout<Element>.stride
+    guard bytes >= 2 * huge else { return .allocate(capacity: capacity) }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: huge)
+    unsafe madvise(memory, bytes, MADV_HUGEPAGE)
+    return unsafe memory.bindMemory(to: Element.self, capacity: capacity)
   }
 }
 
@@ -66,8 +86,8 @@ struct Pool<Element>: ~Copyable {
   }
 
   subscript(index: Int32) -> Element {
-    _read { yield places[Int(index)] }
-    _modify { yield &places[Int(index)] }
+    unsafeAddress { unsafe places.address(Int(index)) }
+    unsafeMutableAddress { unsafe places.mutableAddress(Int(index)) }
   }
 
   /// The number of places ever in use at the same time.
@@ -80,6 +100,14 @@ struct Pool<Element>: ~Copyable {
       return index
     }
     places.append(element)
+    return Int32(places.count - 1)
+  }
+
+  /// A place that is free, with whatever it held, or a new one with a blank.
+  @inline(__always)
+  mutating func take(_ blank: @autoclosure () -> Element) -> Int32 {
+    if free.count > 0 { return free.removeLast() }
+    places.append(blank())
     return Int32(places.count - 1)
   }
 

@@ -87,7 +87,9 @@ public struct Plan: Sendable {
     guard network != .analytic else {
       let machine = AnalyticMachine(fabric: reached, costs: costs)
       guard let form = schedule.closedForm(on: machine) else { throw .noClosedForm(algorithm) }
-      return SimulationResult(form)
+      let result = SimulationResult(form)
+      try result.checkBounds(on: reached)
+      return result
     }
     return try schedule.open(
       Timing(
@@ -117,8 +119,7 @@ public struct Plan: Sendable {
     let fabric: Fabric
 
     func visit(_ schedule: some Schedule) -> String? {
-      schedule.symmetry == .none
-        ? "the schedule's nodes do different things" : fabric.asymmetry
+      Fold.obstacle(to: schedule.symmetry, on: fabric)
     }
   }
 

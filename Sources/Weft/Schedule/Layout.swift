@@ -27,9 +27,20 @@ public struct Layout: Hashable, Sendable {
 
 /// Ranks in arithmetic progression: those of one node, or the same position on every node.
 struct RankGroup: Sendable {
-  var base: Int
-  var stride: Int
-  var count: Int
+  // In 32 bits, as every lane of some schedules keeps a group.
+  private let first: Int32
+  private let step: Int32
+  private let length: Int32
+
+  var base: Int { Int(first) }
+  var stride: Int { Int(step) }
+  var count: Int { Int(length) }
+
+  init(base: Int, stride: Int, count: Int) {
+    first = Int32(base)
+    step = Int32(stride)
+    length = Int32(count)
+  }
 
   /// The rank at a position of the group.
   subscript(position: Int) -> Int { base + stride * position }
@@ -58,9 +69,7 @@ struct Region: Hashable, Sendable {
 
   /// The part `index` of `parts` nearly equal parts; the first `count % parts` are one longer.
   func part(_ index: Int, of parts: Int) -> Region {
-    let (each, extra) = count.quotientAndRemainder(dividingBy: parts)
-    return Region(
-      offset: offset + index * each + min(index, extra), count: each + (index < extra ? 1 : 0))
+    Parts(of: self, count: parts)[index]
   }
 
   /// Parts `range` of `parts` nearly equal parts, as one region.
@@ -69,5 +78,22 @@ struct Region: Hashable, Sendable {
     guard range.upperBound > range.lowerBound else { return Region(offset: first, count: 0) }
     let last = part(range.upperBound - 1, of: parts)
     return Region(offset: first, count: last.offset + last.count - first)
+  }
+}
+
+/// Nearly equal parts of a region, divided once; the first few are one longer.
+struct Parts: Sendable {
+  private let offset: Int
+  private let each: Int
+  private let extra: Int
+
+  init(of region: Region, count: Int) {
+    offset = region.offset
+    (each, extra) = region.count.quotientAndRemainder(dividingBy: count)
+  }
+
+  subscript(index: Int) -> Region {
+    Region(
+      offset: offset + index * each + min(index, extra), count: each + (index < extra ? 1 : 0))
   }
 }

@@ -1,14 +1,27 @@
 /// A place in one of a rank's buffers.
 public struct Location: Hashable, Sendable {
-  /// The buffer's index in ``Schedule/buffers``.
-  public var buffer: UInt8
-  /// The offset in elements.
-  public var offset: Int
+  /// The offset above the four bits of a buffer's index: every lane keeps an operation with three
+  /// places.
+  private var bits: UInt64
+
+  /// The buffer's index in ``Schedule/buffers``, below 16.
+  public var buffer: UInt8 {
+    get { UInt8(truncatingIfNeeded: bits & 0xF) }
+    set { self = Location(buffer: newValue, offset: offset) }
+  }
+
+  /// The offset in elements, below 2^60.
+  public var offset: Int {
+    get { Int(truncatingIfNeeded: bits >> 4) }
+    set { bits = UInt64(truncatingIfNeeded: newValue) << 4 | bits & 0xF }
+  }
 
   /// Creates a place.
+  ///
+  /// - Precondition: the buffer is one of the first sixteen.
   public init(buffer: UInt8, offset: Int) {
-    self.buffer = buffer
-    self.offset = offset
+    precondition(buffer < 16, "A schedule has up to sixteen buffers.")
+    bits = UInt64(truncatingIfNeeded: offset) << 4 | UInt64(buffer)
   }
 
   static let none = Location(buffer: 0, offset: 0)

@@ -27,7 +27,18 @@ public struct Fabric: Sendable {
   /// The links between switches, where they can fill.
   let interior: InteriorLinks?
 
+  /// Divides ranks by the GPUs of a node, and links by those of one.
+  let ranksPerNode: Divider
+  private let perNode: Divider
   private let scaleUpLinks: Int
+  /// The first NIC of every GPU of a node, and how many are its own.
+  private let firstNIC: [Int32]
+  private let ownNICs: Int
+  /// Whether all NICs are sound and equally fast.
+  let hasEqualNICs: Bool
+  private let hasFailedNICs: Bool
+  /// Whether all pairs of different nodes are equally far apart.
+  let hasEqualLatencies: Bool
   private let pairBandwidth: Bandwidth
   private let nicBandwidth: Bandwidth
   /// The place in the machine of every node; nil if they are the first ones, in order.
@@ -80,6 +91,12 @@ public struct Fabric: Sendable {
         bytesPerSecond: topology.node.scaleUp.bandwidth.bytesPerSecond / max(1, gpus - 1))
     }
     linksPerNode = scaleUpLinks + 2 * topology.node.nics
+    let nics = topology.node.nics
+    ownNICs = max(1, nics / gpus)
+    let own = ownNICs
+    firstNIC = (0..<gpus).map { Int32(nics > gpus ? $0 * own : $0 * nics / gpus) }
+    ranksPerNode = Divider(used)
+    perNode = Divider(linksPerNode)
     let (links, overflow) = linksPerNode.multipliedReportingOverflow(by: nodes)
     guard !overflow && links <= Int(Int32.max) else {
       throw .links(asked: overflow ? .max : links, available: Int(Int32.max))
@@ -88,6 +105,8 @@ public struct Fabric: Sendable {
     self.placement = placement
     self.conditions = conditions
     hasConditions = conditions.hasFaults || conditions.isRandom
+    hasFailedNICs = !conditions.failedNICs.isEmpty
+    hasEqualNICs = conditions.failedNICs.isEmpty && conditions.slowNICs.isEmpty
     (places, slots) = try placement.resolve(
       nodes: nodes, gpusPerNode: used, available: topology.network.maxNodes)
     try conditions.check(nodes: nodes, nics: topology.node.nics, ranks: nodes * used)
@@ -100,6 +119,8 @@ public struct Fabric: Sendable {
       : InteriorLinks(
         topology.network, nics: topology.node.nics, extent: last + 1, base: links)
     interior = inside
+    hasEqualLatencies =
+      topology.network.hopLatency == .zero || first / perSwitch == last / perSwitch
     guard links + (inside?.count ?? 0) <= Int(Int32.max) else {
       throw .links(asked: links + (inside?.count ?? 0), available: Int(Int32.max))
     }
@@ -170,7 +191,7 @@ public struct Fabric: Sendable {
   private var nodeLinks: Int { nodes * linksPerNode }
 
   /// The node that a rank runs on.
-  func node(of rank: Int) -> Int { slot(of: rank) / gpusPerNode }
+  func node(of rank: Int) -> Int { ranksPerNode.quotient(slot(of: rank)) }
 
   /// Whether ranks lie on nodes in blocks.
   var hasRanksInBlocks: Bool { slots == nil }
@@ -186,23 +207,27 @@ public struct Fabric: Sendable {
   /// The rate of a link inside a node: of a GPU's port, or of a pair in a mesh.
   var scaleUpRate: Bandwidth { pairBandwidth }
 
-  /// Whether all pairs of different nodes are equally far apart.
-  var hasEqualLatencies: Bool {
-    let network = topology.network
-    if network.kind == .switch || network.hopLatency == .zero { return true }
-    let perSwitch = network.nodesPerSwitch
-    guard let places else { return nodes <= perSwitch }
-    return places.allSatisfy { Int($0) / perSwitch == Int(places[0]) / perSwitch }
-  }
-
-  /// Why the fabric does not look the same from every node, so that no node can stand for others;
-  /// nil if it does.
+  /// Why the fabric does not look the same from every node, distances aside, so that no node can
+  /// stand for others; nil if it does.
   public var asymmetry: String? {
     if !hasRanksInBlocks { return "ranks do not lie on nodes in blocks" }
     if conditions.hasFaults { return "some of the machine is broken or slow" }
     if conditions.isRandom { return "times are random" }
-    if interior != nil { return "nodes share links between switches" }
-    return hasEqualLatencies ? nil : "nodes are not equally far apart"
+    return interior != nil ? "nodes share links between switches" : nil
+  }
+
+  /// Whether the distance of two nodes stays the same when both numbers are combined with a third by
+  /// exclusive or: so it is where switches and groups hold powers of two.
+  var hasExclusiveOrDistances: Bool {
+    func isPower(_ size: Int) -> Bool { size.nonzeroBitCount == 1 }
+    guard places == nil else { return false }
+    switch topology.network.kind {
+    case .switch: return true
+    case .fatTree(let size), .rail(let size):
+      return isPower(size) && isPower(topology.network.interior.leavesPerPod ?? 1)
+    case .dragonfly(let perSwitch, let perGroup): return isPower(perSwitch) && isPower(perGroup)
+    case .torus: return false
+    }
   }
 }
 
@@ -217,7 +242,7 @@ extension Fabric {
   /// The class of a link.
   public func linkClass(_ link: Int) -> LinkClass {
     guard link < nodeLinks else { return .interior }
-    return link % linksPerNode < scaleUpLinks ? .scaleUp : .network
+    return perNode.remainder(link) < scaleUpLinks ? .scaleUp : .network
   }
 
   /// The rate of a link.
@@ -225,7 +250,7 @@ extension Fabric {
   /// A NIC's link is no faster than the path between it and its GPU.
   public func bandwidth(ofLink link: Int) -> Bandwidth {
     if let interior, link >= interior.base { return interior.bandwidth(of: link) }
-    let (node, local) = link.quotientAndRemainder(dividingBy: linksPerNode)
+    let (node, local) = perNode.split(link)
     guard local >= scaleUpLinks else { return pairBandwidth }
     guard !conditions.slowNICs.isEmpty else { return nicBandwidth }
     return nicBandwidth.scaled(
@@ -261,6 +286,9 @@ public struct Route: Sendable {
   /// The time from the head entering the first link to its reaching the last, or the peer, if nothing
   /// is in its way.
   public var latency: SimDuration
+
+  /// The way between lanes of one rank, over no link.
+  static let none = Route(first: -1, last: -1, latency: .zero)
 }
 
 extension Route {
@@ -279,8 +307,10 @@ extension Fabric {
   ///
   /// - Precondition: the ranks differ and are ranks of this fabric.
   public func route(from source: Int, to target: Int, stripe: Int) -> Route {
-    let (sourceNode, sourceGPU) = slot(of: source).quotientAndRemainder(dividingBy: gpusPerNode)
-    let (targetNode, targetGPU) = slot(of: target).quotientAndRemainder(dividingBy: gpusPerNode)
+    var (from, to) = (source, target)
+    if let slots { (from, to) = (Int(slots[source]), Int(slots[target])) }
+    let (sourceNode, sourceGPU) = ranksPerNode.split(from)
+    let (targetNode, targetGPU) = ranksPerNode.split(to)
     let sourceBase = sourceNode * linksPerNode
     if sourceNode == targetNode {
       let latency = topology.node.scaleUp.latency
@@ -295,10 +325,19 @@ extension Fabric {
           latency: latency)
       }
     }
-    let out = scaleUpLinks + 2 * workingNIC(node: sourceNode, gpu: sourceGPU, stripe: stripe)
-    let into = scaleUpLinks + 2 * workingNIC(node: targetNode, gpu: targetGPU, stripe: stripe) + 1
+    var (leaving, entering) = (
+      nic(ofGPU: sourceGPU, stripe: stripe), nic(ofGPU: targetGPU, stripe: stripe)
+    )
+    if hasFailedNICs {
+      leaving = workingNIC(leaving, node: sourceNode, gpu: sourceGPU, stripe: stripe)
+      entering = workingNIC(entering, node: targetNode, gpu: targetGPU, stripe: stripe)
+    }
+    let out = scaleUpLinks + 2 * leaving
+    let into = scaleUpLinks + 2 * entering + 1
     let further =
-      topology.network.switches(
+      hasEqualLatencies
+      ? 0
+      : topology.network.switches(
         fromNode: place(of: sourceNode), toNode: place(of: targetNode)) - 1
     return Route(
       first: Int32(sourceBase + out), last: Int32(targetNode * linksPerNode + into),
@@ -307,15 +346,12 @@ extension Fabric {
 
   /// The NIC that a GPU's lane sends and receives through.
   public func nic(ofGPU gpu: Int, stripe: Int) -> Int {
-    let node = topology.node
-    guard node.nics > node.gpus else { return gpu * node.nics / node.gpus }
-    let own = node.nics / node.gpus
-    return gpu * own + stripe % own
+    if topology.node.nics == topology.node.gpus { return gpu }
+    return Int(firstNIC[gpu]) + (ownNICs > 1 ? stripe % ownNICs : 0)
   }
 
   /// The NIC that a GPU's lane uses when some have failed: its own, or else one of those left in turn.
-  private func workingNIC(node: Int, gpu: Int, stripe: Int) -> Int {
-    let own = nic(ofGPU: gpu, stripe: stripe)
+  private func workingNIC(_ own: Int, node: Int, gpu: Int, stripe: Int) -> Int {
     guard conditions.hasFailed(Conditions.NIC(node: node, nic: own)) else { return own }
     let left = (0..<topology.node.nics).filter {
       !conditions.hasFailed(Conditions.NIC(node: node, nic: $0))

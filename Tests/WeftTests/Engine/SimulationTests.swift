@@ -47,6 +47,90 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    (Collective.allGather, "ring"), (.allGather, "recursive-doubling"), (.allGather, "all-pairs"),
+    (.reduceScatter, "ring"), (.reduceScatter, "recursive-halving"), (.allToAll, "all-pairs"),
+    (.broadcast, "ring"), (.reduce, "binomial-tree"), (.allReduce, "hierarchical"),
+    (.allReduce, "hierarchical-ring"), (.allReduce, "hierarchical-ring-tree"),
+    (.allReduce, "all-pairs-put"), (.allGather, "nccl"), (.allToAll, "nccl"),
+  ])
+  func `one node stands for all in every collective`(collective: Collective, name: String) throws {
+    for (machine, topology) in Self.machines {
+      for nodes in [2, 4, 6] {
+        let fabric = try Fabric(topology, nodes: nodes)
+        let call = CollectiveCall(
+          collective, bytes: 3 << 16, type: .bf16, inPlace: false, launch: .graph)
+        let algorithm = try #require(AlgorithmName(name))
+        let plan = try Planner(fabric: fabric, profile: .test).plan(algorithm, for: call)
+        for network in Plan.Network.simulated {
+          let folded = try plan.simulate(on: fabric, network: network, isolated: true)
+          let full = try plan.simulate(
+            on: fabric, network: network, isolated: true, foldAllowed: false)
+          #expect(folded.time == full.time, "\(machine), \(nodes) nodes, \(network)")
+          #expect(folded.messages == full.messages, "\(machine), \(nodes) nodes, \(network)")
+        }
+      }
+    }
+  }
+
+  /// Distances that an exclusive or of node numbers does not change let one node stand for all too.
+  @Test(arguments: [
+    Network.Kind.fatTree(nodesPerLeaf: 4), .rail(nodesPerLeaf: 2),
+    .dragonfly(nodesPerSwitch: 2, nodesPerGroup: 8),
+  ])
+  func `nodes at unequal distances fold where the schedule pairs them alike`(
+    kind: Network.Kind
+  ) throws {
+    var topology = Machine.flat(gpus: 2, nics: 2)
+    topology.network.kind = kind
+    topology.network.hopLatency = .nanoseconds(700)
+    for name in ["recursive-doubling", "halving-doubling", "nvrar"] {
+      let fabric = try Fabric(topology, nodes: 32)
+      let plan = try plan(name, bytes: 1 << 16, on: fabric)
+      for network in Plan.Network.simulated {
+        for isolated in [true, false] {
+          let folded = try plan.simulate(on: fabric, network: network, isolated: isolated)
+          let full = try plan.simulate(
+            on: fabric, network: network, isolated: isolated, foldAllowed: false)
+          #expect(folded.foldedNodes == 32 && full.foldedNodes == 1, "\(name)")
+          #expect(folded.time == full.time, "\(name) \(network) \(isolated)")
+        }
+      }
+    }
+    let fabric = try Fabric(topology, nodes: 32)
+    #expect(try plan("ring", bytes: 1 << 16, on: fabric).foldObstacle(on: fabric) != nil)
+    topology.network.kind = .dragonfly(nodesPerSwitch: 3, nodesPerGroup: 6)
+    let odd = try Fabric(topology, nodes: 32)
+    #expect(
+      try plan("nvrar", bytes: 1 << 16, on: odd).foldObstacle(on: odd)?.contains("far") == true)
+  }
+
+  @Test func `a network that is faster than its links is found out`() throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 4)
+    let schedule = RecursiveDoubling(
+      layout: Layout(nodes: 4, ranksPerNode: 1), elements: 1 << 16, inPlace: true)
+    #expect {
+      try Simulation<RecursiveDoubling, Teleport>(
+        schedule, on: fabric, costs: .ideal(elementBytes: 2, kernels: 1), calls: 1,
+        foldAllowed: false
+      ).run()
+    } throws: { error in
+      guard case .messageTooFast(_, _, 1 << 17, _, _)? = error as? SimulationError else {
+        return false
+      }
+      return "\(error)".contains("node 0 NIC 0 out")
+    }
+  }
+
+  @Test func `a formula below what all links together can carry is found out`() throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 4)
+    var result = try plan("ring", bytes: 1 << 20, on: fabric)
+      .simulate(on: fabric, network: .analytic, isolated: true)
+    try result.checkBounds(on: fabric)
+    result.wireBytes *= 100
+    #expect(throws: SimulationError.self) { try result.checkBounds(on: fabric) }
+  }
+
   @Test(arguments: names)
   func `the breakdown sums to the time`(name: String) throws {
     for (_, topology) in Self.machines {
@@ -163,6 +247,25 @@ import Testing
     // Ends are rounded up to whole picoseconds.
     #expect(abs(result.time.microseconds * 1000 - expected) < 0.01)
   }
+}
+
+/// A network on which messages take a latency, whatever their length.
+private struct Teleport: NetworkModel, ~Copyable {
+  init(fabric: Fabric, fold: Fold) {}
+
+  var busiest: (link: Int, bytes: Int) { (0, 0) }
+
+  mutating func start(
+    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+  ) -> Bool {
+    messages[id].head = now + messages[id].route.latency
+    messages[id].arrive(at: now + messages[id].route.latency, slowestLink: .zero)
+    return true
+  }
+
+  mutating func handle(
+    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+  ) -> Int32 { -1 }
 }
 
 /// Every rank waits for its neighbour.

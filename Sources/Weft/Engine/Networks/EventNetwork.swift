@@ -15,28 +15,38 @@ struct EventNetwork: NetworkModel, ~Copyable {
     var slowest = SimDuration.zero
   }
 
+  /// A link: when it is free, and what it has carried.
+  struct Link {
+    var freeAt = SimDuration.zero
+    var bytes = 0
+  }
+
   private let fabric: Fabric
-  private var freeAt: Slab<SimDuration>
-  private var loads: LinkLoads
+  private var links: Slab<Link>
   /// By message; used where links between switches can fill.
   private var transits = Slab<Transit>()
   private let hasInterior: Bool
+  /// Whether heads reach every link in the order in which they set out, as all ways to it are of one
+  /// length: then a message goes through its last link when it sets out, without an event of its own.
+  private let setsOutInOrder: Bool
   /// What messages that have chosen a link will take on it, until they reach it.
   private var booked: Slab<SimDuration>
   private var started = 0
-  /// The last transfer time worked out: messages of a schedule are mostly of one size.
-  private var known = (bytes: -1, rate: 0, time: SimDuration.zero)
+  private var timeInNode = TransferTime()
+  private var timeBetween = TransferTime()
 
   init(fabric: Fabric, fold: Fold) {
     self.fabric = fabric
     hasInterior = fabric.interior != nil
-    let links = fold.factor > 1 ? fabric.linksPerNode : fabric.links
-    freeAt = Slab(repeating: .zero, count: links)
-    loads = LinkLoads(links: links)
+    setsOutInOrder = fabric.hasEqualLatencies
+    let count = fold.factor > 1 ? fabric.linksPerNode : fabric.links
+    links = Slab(repeating: Link(), count: count)
     booked = Slab(repeating: .zero, count: fabric.interior?.count ?? 0)
   }
 
-  var busiest: (link: Int, bytes: Int) { loads.busiest(on: fabric) }
+  var busiest: (link: Int, bytes: Int) {
+    fabric.busiestLink(0..<links.count) { links[$0].bytes }
+  }
 
   mutating func start(
     _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
@@ -44,59 +54,79 @@ struct EventNetwork: NetworkModel, ~Copyable {
     let route = messages[id].route
     let bytes = messages[id].bytes
     let first = Int(route.first)
-    let passing = serialization(bytes, on: first, atMost: messages[id].sourceRate)
-    let begin = max(now, freeAt[first])
-    freeAt[first] = begin + passing
-    loads.add(bytes, to: first)
+    let crosses = messages[id].crossesNodes
+    let passing = serialization(bytes, on: first, crosses, atMost: messages[id].sourceRate)
+    let begin = max(now, links[first].freeAt)
+    links[first].freeAt = begin + passing
+    links[first].bytes += bytes
     if route.last < 0 {
       messages[id].head = begin + route.latency
-      let own = serialization(bytes, on: first, atMost: .max)
+      let own = serialization(bytes, on: first, crosses, atMost: .max)
       messages[id].arrive(
         at: begin + passing + route.latency, slowestLink: own, sourceLimit: passing - own)
       return true
     }
-    if hasInterior && messages[id].crossesNodes {
+    if hasInterior && crosses {
       setOut(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
-    } else {
-      queue.push(Event(.network, id), at: begin + route.latency)
+      return false
     }
-    return false
+    guard setsOutInOrder else {
+      queue.push(Event(.network, id), at: begin + route.latency)
+      return false
+    }
+    guard begin == now else {
+      queue.push(Event(.network, id), at: begin)
+      return false
+    }
+    reach(id, at: now + route.latency, messages: &messages)
+    return true
   }
 
   mutating func handle(
     _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Int32 {
     let id = event.subject
-    let last = Int(messages[id].route.last)
-    let bytes = messages[id].bytes
     if hasInterior && messages[id].crossesNodes {
       return pass(id, at: now, messages: &messages, queue: &queue)
     }
-    let feed = serialization(
-      bytes, on: Int(messages[id].route.first), atMost: messages[id].sourceRate)
-    let passing = serialization(bytes, on: last, atMost: .max)
-    messages[id].head = max(now, freeAt[last])
-    // The head is here now, so the tail is here after what it takes to feed the message in.
-    let tail = max(max(now, freeAt[last]) + passing, now + feed)
-    freeAt[last] = tail
-    loads.add(bytes, to: last)
-    let own =
-      messages[id].sourceRate == .max
-      ? max(passing, feed)
-      : max(passing, serialization(bytes, on: Int(messages[id].route.first), atMost: .max))
-    messages[id].arrive(
-      at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
+    reach(
+      id, at: setsOutInOrder ? now + messages[id].route.latency : now, messages: &messages)
     return id
   }
 
+  /// Takes a message through its last link, which its head reaches at a moment.
+  private mutating func reach(
+    _ id: Int32, at moment: SimDuration, messages: inout Pool<MessageState>
+  ) {
+    let crosses = messages[id].crossesNodes
+    let first = Int(messages[id].route.first)
+    let last = Int(messages[id].route.last)
+    let bytes = messages[id].bytes
+    let feed = serialization(bytes, on: first, crosses, atMost: messages[id].sourceRate)
+    let passing = serialization(bytes, on: last, crosses, atMost: .max)
+    let begin = max(moment, links[last].freeAt)
+    messages[id].head = begin
+    // The tail is here no earlier than the head and what it takes to feed the message in.
+    let tail = max(begin + passing, moment + feed)
+    links[last].freeAt = tail
+    links[last].bytes += bytes
+    let own =
+      messages[id].sourceRate == .max
+      ? max(passing, feed)
+      : max(passing, serialization(bytes, on: first, crosses, atMost: .max))
+    messages[id].arrive(
+      at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
+  }
+
+  /// What a message takes on a link of a node, fed in at a rate.
   private mutating func serialization(
-    _ bytes: Int, on link: Int, atMost rate: Int
+    _ bytes: Int, on link: Int, _ crossesNodes: Bool, atMost rate: Int
   ) -> SimDuration {
-    let rate = min(fabric.bandwidth(ofLink: link).bytesPerSecond, rate)
-    if bytes != known.bytes || rate != known.rate {
-      known = (bytes, rate, Bandwidth(bytesPerSecond: rate).time(toMove: bytes))
+    guard crossesNodes else {
+      return timeInNode(bytes, min(fabric.scaleUpRate.bytesPerSecond, rate))
     }
-    return known.time
+    let own = fabric.hasEqualNICs ? fabric.networkRate : fabric.bandwidth(ofLink: link)
+    return timeBetween(bytes, min(own.bytesPerSecond, rate))
   }
 }
 
@@ -114,7 +144,7 @@ extension EventNetwork {
     var transit = Transit()
     let base = fabric.interior?.base ?? 0
     let way = fabric.interiorPath(from: route.first, to: route.last, message: started) { link in
-      let wait = max(SimDuration.zero, freeAt[link] - begin) + booked[link - base]
+      let wait = max(SimDuration.zero, links[link].freeAt - begin) + booked[link - base]
       return (wait + fabric.bandwidth(ofLink: link).time(toMove: bytes)).picoseconds
     }
     if let way {
@@ -126,7 +156,7 @@ extension EventNetwork {
       messages[id].route.latency = way.latency
     }
     transit.tail = begin + passing
-    transit.slowest = serialization(bytes, on: Int(route.first), atMost: .max)
+    transit.slowest = serialization(bytes, on: Int(route.first), true, atMost: .max)
     while transits.count < messages.capacity { transits.append(Transit()) }
     transits[Int(id)] = transit
     queue.push(Event(.network, id), at: begin + fabric.topology.network.latency)
@@ -143,11 +173,14 @@ extension EventNetwork {
     let link = isLast ? Int(messages[id].route.last) : Int(transits[index].path.links[hop])
     let latency =
       hop == 0 ? fabric.topology.network.latency : fabric.topology.network.hopLatency
-    let passing = serialization(bytes, on: link, atMost: .max)
-    let begin = max(now, freeAt[link])
+    let passing =
+      isLast
+      ? serialization(bytes, on: link, true, atMost: .max)
+      : fabric.bandwidth(ofLink: link).time(toMove: bytes)
+    let begin = max(now, links[link].freeAt)
     let tail = max(begin + passing, transits[index].tail + latency)
-    freeAt[link] = tail
-    loads.add(bytes, to: link)
+    links[link].freeAt = tail
+    links[link].bytes += bytes
     transits[index].slowest = max(transits[index].slowest, passing)
     guard isLast else {
       booked[link - (fabric.interior?.base ?? 0)] -= passing
@@ -159,7 +192,7 @@ extension EventNetwork {
     messages[id].head = begin
     let own = transits[index].slowest
     let feed = serialization(
-      bytes, on: Int(messages[id].route.first), atMost: messages[id].sourceRate)
+      bytes, on: Int(messages[id].route.first), true, atMost: messages[id].sourceRate)
     messages[id].arrive(at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
     return id
   }

@@ -20,6 +20,25 @@ protocol NetworkModel: ~Copyable {
   var busiest: (link: Int, bytes: Int) { get }
 }
 
+/// What messages take on links of one rate; the last answer is kept, since messages of a schedule are
+/// mostly of one size.
+struct TransferTime {
+  private var bytes = -1
+  private var rate = 0
+  private var time = SimDuration.zero
+
+  init() {}
+
+  mutating func callAsFunction(_ bytes: Int, _ rate: Int) -> SimDuration {
+    if bytes != self.bytes || rate != self.rate {
+      self.bytes = bytes
+      self.rate = rate
+      time = Bandwidth(bytesPerSecond: rate).time(toMove: bytes)
+    }
+    return time
+  }
+}
+
 /// The bytes that each link carried, for checking a run against the links' rates.
 struct LinkLoads: ~Copyable {
   private var bytes: Slab<Int>
@@ -30,13 +49,22 @@ struct LinkLoads: ~Copyable {
 
   /// The link that takes longest for what it carried.
   func busiest(on fabric: Fabric) -> (link: Int, bytes: Int) {
+    fabric.busiestLink(0..<bytes.count) { bytes[$0] }
+  }
+}
+
+extension Fabric {
+  /// The link that takes longest for what it carried.
+  func busiestLink(_ links: Range<Int>, carried: (Int) -> Int) -> (link: Int, bytes: Int) {
     var worst = (link: 0, bytes: 0)
-    var longest = SimDuration.zero
-    for link in 0..<bytes.count where bytes[link] > 0 {
-      let time = fabric.bandwidth(ofLink: link).time(toMove: bytes[link])
+    var longest = -1.0
+    for link in links {
+      let bytes = carried(link)
+      guard bytes > 0 else { continue }
+      let time = Double(bytes) / Double(bandwidth(ofLink: link).bytesPerSecond)
       if time > longest {
         longest = time
-        worst = (link, bytes[link])
+        worst = (link, bytes)
       }
     }
     return worst

@@ -3,14 +3,19 @@
 /// Member i of the first `core` members works; member `core + i` hands its data to member i before
 /// and gets the result from it after. Costs two more steps for those pairs.
 struct DoublingGroup: Sendable {
-  let members: Int
-  let me: Int
-  let core: Int
+  // In 32 bits, as every lane keeps a group.
+  private let count: Int32
+  private let own: Int32
+  private let inner: Int32
+
+  var members: Int { Int(count) }
+  var me: Int { Int(own) }
+  var core: Int { Int(inner) }
 
   init(members: Int, me: Int) {
-    self.members = members
-    self.me = me
-    core = 1 << (Int.bitWidth - 1 - members.leadingZeroBitCount)
+    count = Int32(members)
+    own = Int32(me)
+    inner = 1 << Int32(Int.bitWidth - 1 - members.leadingZeroBitCount)
   }
 
   /// The number of pairwise steps among the core.
@@ -54,25 +59,25 @@ struct RecursiveDoubling: Schedule {
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     Cursor(
-      group: DoublingGroup(members: layout.ranks, me: rank), caller: caller,
-      whole: Region(offset: 0, count: elements))
+      group: DoublingGroup(members: layout.ranks, me: rank), caller: caller, elements: elements)
   }
 
   /// The state of a rank: the exchange to come, and whether its send is out.
   struct Cursor: OperationCursor {
     let group: DoublingGroup
     let caller: CallerBuffers
-    let whole: Region
+    let elements: Int
     var exchange = FoldedExchange()
     var hasResult = false
 
-    init(group: DoublingGroup, caller: CallerBuffers, whole: Region) {
+    init(group: DoublingGroup, caller: CallerBuffers, elements: Int) {
       self.group = group
       self.caller = caller
-      self.whole = whole
+      self.elements = elements
     }
 
     mutating func next() -> Operation? {
+      let whole = Region(offset: 0, count: elements)
       let data = hasResult ? caller.output(whole) : caller.input(whole)
       switch exchange.advance(group) {
       case .foldOut(let peer), .send(let peer, step: _), .handBack(let peer):
@@ -114,10 +119,11 @@ struct FoldedExchange: Sendable {
     case done
   }
 
-  private var position = 0
+  private var step: Int32 = 0
 
   mutating func advance(_ group: DoublingGroup) -> Action {
-    defer { position += 1 }
+    let position = Int(step)
+    step += 1
     if group.members == 1 { return position == 0 ? .alone : .done }
     if group.isExtra, let standIn = group.folded {
       switch position {

@@ -49,20 +49,20 @@ struct FlaggedDoubling: OperationCursor {
   /// The block's run of elements within a row.
   let run: Region
   let chunk: Int
-  let lane: Int
-  let tag: Int
+  let lane: Int16
+  let tag: Int16
   private var exchange = FoldedExchange()
+  private var part: UInt8 = 0
   private var current = FoldedExchange.Action.done
   private var start = 0
-  private var part = 0
 
   init(ranks: RankGroup, rows: CellRows, run: Region, chunk: Int, lane: Int, tag: Int) {
     self.ranks = ranks
     self.rows = rows
     self.run = run
     self.chunk = chunk
-    self.lane = lane
-    self.tag = tag
+    self.lane = Int16(lane)
+    self.tag = Int16(tag)
     // A send and a receive of one step interleave chunk by chunk, so they advance as one.
     if run.count > 0 { current = exchange.advance(rows.group) }
   }
@@ -111,7 +111,7 @@ struct FlaggedDoubling: OperationCursor {
   }
 
   /// Moves on to the next part of the chunk, the next chunk, or the next exchange.
-  private mutating func then(last: Int, _ operation: Operation) -> Operation {
+  private mutating func then(last: UInt8, _ operation: Operation) -> Operation {
     part += 1
     if part > last {
       part = 0
@@ -124,5 +124,7 @@ struct FlaggedDoubling: OperationCursor {
     return operation
   }
 
-  private func port(_ member: Int) -> Port { Port(peer: ranks[member], lane: lane, tag: tag) }
+  private func port(_ member: Int) -> Port {
+    Port(peer: ranks[member], lane: Int(lane), tag: Int(tag))
+  }
 }

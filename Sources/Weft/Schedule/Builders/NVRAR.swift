@@ -99,54 +99,64 @@ struct NVRAR: Schedule {
     static let ready = 3
   }
 
+  /// The first buffer that is not the caller's.
+  private var firstScratch: UInt8 { caller.inPlace ? 1 : 2 }
+
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     Cursor(self, rank: rank, lane: lane, call: call)
   }
 
   /// The state of a lane: the kernel it is in and the cursor of that kernel's part.
   struct Cursor: OperationCursor {
-    private enum Stage: Int {
+    private enum Stage: UInt8 {
       case scatter, bump, pack, exchange, unpack, ready, gather, done
     }
 
-    private let lane: Int
-    private let call: Int
-    private let spansNodes: Bool
-    private let blocks: Int
-    private let inNodeLanes: Int
-    private let caller: CallerBuffers
-    private let shard: Region
-    private let rows: CellRows
-    private let across: RankGroup
-    private var scatter: NodePart
-    private var exchange: FlaggedDoubling
-    private var gather: NodePart
+    // Every lane of a machine keeps one, so what follows from the schedule is worked out anew.
+    private let schedule: NVRAR
+    private let rank: Int32
+    private let call: Int32
+    private let lane: Int16
     private var stage = Stage.scatter
-    private var position = 0
+    private var position: Int32 = 0
+    private var exchange: FlaggedDoubling
+    /// The kernel inside the node: the reduce-scatter, and from its stage on the all-gather.
+    private var inNode: NodePart
 
     init(_ schedule: NVRAR, rank: Int, lane: Int, call: Int) {
       let layout = schedule.layout
-      let local = layout.local(of: rank)
-      let whole = Region(offset: 0, count: schedule.elements)
-      let firstScratch: UInt8 = schedule.caller.inPlace ? 1 : 2
-      self.lane = lane
-      blocks = schedule.blocks
-      inNodeLanes = schedule.inNode.lanes
-      self.call = call
-      spansNodes = layout.nodes > 1
-      caller = schedule.caller
-      across = RankGroup.across(of: rank, layout)
-      shard = whole.part(local, of: layout.ranksPerNode)
-      rows = CellRows(
-        group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
-        rowLength: schedule.shardLength, sums: firstScratch + 1, arrivals: firstScratch + 2)
-      (scatter, gather) = schedule.nodeParts(rank: rank, lane: lane, scratch: firstScratch)
+      self.schedule = schedule
+      self.rank = Int32(rank)
+      self.call = Int32(call)
+      self.lane = Int16(lane)
+      let shard = Region(offset: 0, count: schedule.elements)
+        .part(layout.local(of: rank), of: layout.ranksPerNode)
+      let scratch = schedule.firstScratch
+      inNode = schedule.nodeParts(rank: rank, lane: lane, scratch: scratch).scatter
       exchange = FlaggedDoubling(
-        ranks: across, rows: rows,
-        run: lane < blocks
-          ? Region(offset: 0, count: shard.count).part(lane, of: blocks)
+        ranks: RankGroup.across(of: rank, layout),
+        rows: CellRows(
+          group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
+          rowLength: schedule.shardLength, sums: scratch + 1, arrivals: scratch + 2),
+        run: lane < schedule.blocks
+          ? Region(offset: 0, count: shard.count).part(lane, of: schedule.blocks)
           : Region(offset: 0, count: 0),
         chunk: schedule.chunkElements, lane: lane, tag: Tag.cells)
+    }
+
+    private var spansNodes: Bool { schedule.layout.nodes > 1 }
+    private var caller: CallerBuffers { schedule.caller }
+    private var rows: CellRows { exchange.rows }
+    private var shard: Region {
+      Region(offset: 0, count: schedule.elements)
+        .part(schedule.layout.local(of: Int(rank)), of: schedule.layout.ranksPerNode)
+    }
+
+    private mutating func startGather() {
+      inNode = schedule.nodeParts(
+        rank: Int(rank), lane: Int(lane), scratch: schedule.firstScratch
+      ).gather
+      stage = .gather
     }
 
     mutating func next() -> Operation? {
@@ -155,7 +165,7 @@ struct NVRAR: Schedule {
         position = 0
         switch stage {
         case .scatter:
-          stage = spansNodes ? .bump : .gather
+          if spansNodes { stage = .bump } else { startGather() }
           return .kernel(1)
         case .bump:
           stage = .pack
@@ -169,7 +179,7 @@ struct NVRAR: Schedule {
         case .unpack:
           stage = .ready
         case .ready:
-          stage = .gather
+          startGather()
           return .kernel(5)
         case .gather, .done:
           stage = .done
@@ -181,9 +191,8 @@ struct NVRAR: Schedule {
     /// The next operation of the current stage; nil when this lane has none left.
     private mutating func operation() -> Operation? {
       switch stage {
-      case .scatter: return lane < inNodeLanes ? scatter.next() : nil
+      case .scatter, .gather: return lane < schedule.inNode.lanes ? inNode.next() : nil
       case .exchange: return exchange.next()
-      case .gather: return lane < inNodeLanes ? gather.next() : nil
       case .bump, .pack, .unpack, .ready: return lane == 0 ? loneOperation() : nil
       case .done: return nil
       }
@@ -196,7 +205,7 @@ struct NVRAR: Schedule {
       case .bump:
         // Nobody has used the cells before the first call.
         guard call > 0 else { return nil }
-        return partner(position).map { .wait(ready($0)) }
+        return partner(Int(position)).map { .wait(ready($0)) }
       case .pack:
         guard position == 0 && shard.count > 0 else { return nil }
         return .copy(caller.output(shard), to: rows.sum(0, 0), shard.count)
@@ -207,7 +216,7 @@ struct NVRAR: Schedule {
           Location(buffer: result.buffer, offset: result.row * rows.rowLength),
           to: caller.output(shard), shard.count)
       case .ready:
-        return partner(position).map { .signal(ready($0)) }
+        return partner(Int(position)).map { .signal(ready($0)) }
       case .scatter, .exchange, .gather, .done:
         return nil
       }
@@ -225,7 +234,7 @@ struct NVRAR: Schedule {
     }
 
     private func ready(_ member: Int) -> Port {
-      Port(peer: across[member], tag: Tag.ready)
+      Port(peer: exchange.ranks[member], tag: Tag.ready)
     }
   }
 }

@@ -32,13 +32,19 @@ struct OneShotReduceScatter: OperationCursor {
   }
 
   mutating func next() -> Operation? {
-    let others = group.count - 1
-    let mine = whole.part(me, of: group.count)
     defer { position += 1 }
+    return operation(at: position)
+  }
+
+  /// What comes at a position, from 0.
+  func operation(at position: Int) -> Operation? {
+    let others = group.count - 1
+    let parts = Parts(of: whole, count: group.count)
+    let mine = parts[me]
     if position < others {
       let distance = position + 1
       let peer = (me + distance) % group.count
-      let part = whole.part(peer, of: group.count)
+      let part = parts[peer]
       // The peer finds my part at the place numbered by how far I am behind it.
       var put = Operation.put(
         caller.input(part), to: place(distance), part.count,
@@ -94,8 +100,13 @@ struct OneShotAllGather: OperationCursor {
   }
 
   mutating func next() -> Operation? {
-    let others = group.count - 1
     defer { position += 1 }
+    return operation(at: position)
+  }
+
+  /// What comes at a position, from 0.
+  func operation(at position: Int) -> Operation? {
+    let others = group.count - 1
     if position < others {
       let mine = whole.part(me, of: group.count)
       let peer = group[(me + position + 1) % group.count]

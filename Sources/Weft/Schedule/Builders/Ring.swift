@@ -74,9 +74,12 @@ struct Ring: Schedule {
     let position: Int
     let previous: Port
     let following: Port
-    /// The elements of the current loop.
+    /// The elements of the current loop, and its chunks.
     var loop: Region
+    var chunks: Parts
     var step: Int
+    /// The part handled at this step: one less with every step.
+    var part: Int
     var slice = 0
 
     init(_ ring: Ring, _ path: RingPath, rank: Int) {
@@ -91,28 +94,30 @@ struct Ring: Schedule {
       position = path.position(of: rank)
       previous = Port(peer: path.rank(at: (position + ranks - 1) % ranks), lane: path.channel)
       following = Port(peer: path.rank(at: (position + 1) % ranks), lane: path.channel)
-      let chunks = ring.collective.hasParts ? 1 : ranks
-      let most = chunks.multipliedReportingOverflow(by: ring.chunkElements)
+      let count = ring.collective.hasParts ? 1 : ranks
+      let most = count.multipliedReportingOverflow(by: ring.chunkElements)
       loop = Region(
         offset: channel.offset,
         count: most.overflow ? channel.count : min(channel.count, most.partialValue))
+      chunks = Parts(of: loop, count: count)
       step = steps.first
+      part = steps.part(of: position, at: step)
     }
 
     mutating func next() -> Operation? {
       if steps.members == 1 { return alone() }
       guard step <= steps.last || startsNextLoop() else { return nil }
-      let chunk = steps.part(of: position, at: step)
       var actions = steps.actions(at: step)
       // The sender of a gathered part keeps it too, where input and output differ.
       if step == steps.first && steps.job == .allGather && !parts.inPlace {
         actions.insert(.store)
       }
-      let (source, destination, count) = places(chunk)
+      let (source, destination, count) = places(part)
       slice += 1
       if slice == slices {
         slice = 0
         step += 1
+        part = part > 0 ? part - 1 : steps.members - 1
       }
       return Operation(
         .transfer, actions: actions, from: previous, to: following, source: source,
@@ -124,7 +129,8 @@ struct Ring: Schedule {
       _ chunk: Int
     ) -> (source: Location, destination: Location, count: Int) {
       guard parts.collective.hasParts else {
-        let part = loop.part(chunk, of: steps.members).part(slice, of: slices)
+        var part = chunks[chunk]
+        if slices > 1 { part = part.part(slice, of: slices) }
         return (
           Location(buffer: 0, offset: part.offset),
           Location(buffer: parts.inPlace ? 0 : 1, offset: part.offset), part.count
@@ -154,7 +160,9 @@ struct Ring: Schedule {
       let left = channel.offset + channel.count - start
       guard left > 0 else { return false }
       loop = Region(offset: start, count: min(left, loop.count))
+      chunks = Parts(of: loop, count: parts.collective.hasParts ? 1 : steps.members)
       step = steps.first
+      part = steps.part(of: position, at: step)
       return true
     }
   }

@@ -9,8 +9,8 @@ enum SimulationBenchmark {
     var fabric: Fabric
 
     /// Simulates one call.
-    func simulate() throws -> SimulationResult {
-      try plan.simulate(on: fabric, network: .event, isolated: true, foldAllowed: false)
+    func simulate(_ network: Plan.Network = .event) throws -> SimulationResult {
+      try plan.simulate(on: fabric, network: network, isolated: true, foldAllowed: false)
     }
   }
 
@@ -34,14 +34,18 @@ enum SimulationBenchmark {
     }
   }
 
-  private static let call = CollectiveCall(
-    bytes: 1 << 20, type: .bf16, inPlace: true, launch: .graph)
+  private static func call(_ bytes: Int = 1 << 20) -> CollectiveCall {
+    CollectiveCall(bytes: bytes, type: .bf16, inPlace: true, launch: .graph)
+  }
 
-  static func plain(_ algorithm: PlainAlgorithm, nodes: Int) throws -> Case {
-    let fabric = try Fabric(topology(gpus: 1), nodes: nodes)
-    let layout = Layout(nodes: nodes, ranksPerNode: 1)
+  static func plain(
+    _ algorithm: PlainAlgorithm, on machine: Topology? = nil, nodes: Int, bytes: Int = 1 << 20
+  ) throws -> Case {
+    let fabric = try Fabric(machine ?? topology(gpus: 1), nodes: nodes)
+    let layout = Layout(nodes: nodes, ranksPerNode: fabric.gpusPerNode)
     return Case(
-      name: "\(algorithm.rawValue) \(nodes)", plan: try algorithm.plan(for: call, layout: layout),
+      name: "\(algorithm.rawValue) \(nodes)",
+      plan: try algorithm.plan(for: call(bytes), layout: layout),
       fabric: fabric)
   }
 
@@ -51,7 +55,7 @@ enum SimulationBenchmark {
     let fabric = try Fabric(topology(gpus: 4), nodes: nodes)
     let planner = NVRARPlanner(fabric: fabric, profile: profile)
     return Case(
-      name: "nvrar \(nodes) x 4", plan: planner.plan(for: call, parameters: parameters),
+      name: "nvrar \(nodes) x 4", plan: planner.plan(for: call(), parameters: parameters),
       fabric: fabric)
   }
 

@@ -4,7 +4,7 @@ import Glibc
 @main
 enum WeftBench {
   static func main() throws {
-    switch CommandLine.arguments.dropFirst() {
+    switch Array(CommandLine.arguments.dropFirst()) {
     case []:
       QueueBenchmark.run()
       print()
@@ -13,13 +13,19 @@ enum WeftBench {
       _ = try AllocationBenchmark.run()
       print()
       try TargetBenchmark.run()
+    case let arguments where arguments.count == 2 && arguments[0] == "--weft":
+      ProcessBenchmark.run(arguments[1])
+    case let arguments where arguments.count == 2 && arguments[0] == "--peers":
+      exit(try PeerBenchmark.run(arguments[1]) ? 0 : 1)
     case ["queue"]: QueueBenchmark.run()
     case ["simulation"]: try SimulationBenchmark.run()
     case ["targets"]: try TargetBenchmark.run()
     case ["allocations"]: exit(try AllocationBenchmark.run() ? 0 : 1)
     case ["--gate"]: exit(try Gate.run() ? 0 : 1)
     default:
-      print("usage: weft-bench [queue | simulation | targets | allocations | --gate]")
+      print(
+        "usage: weft-bench [queue | simulation | targets | allocations | --gate]")
+      print("       weft-bench --weft PROGRAM | --peers PROGRAM")
       exit(64)
     }
   }
