@@ -62,12 +62,9 @@ public struct VerificationCase: Sendable {
       }
       return try program.schedule(collective, layout: layout, elements: elements)
     }
-    guard collective == .allReduce || channels == nil else {
-      throw PlanError(
-        problem: "\(collective.rawValue) has no channels", fix: "leave --channels out")
-    }
     if case .plain(let plain) = algorithm, collective != .allReduce {
-      return try plain.schedule(collective, layout: layout, elements: elements, inPlace: inPlace)
+      return try plain.schedule(
+        collective, layout: layout, elements: elements, channels: channels, inPlace: inPlace)
     }
     guard collective == .allReduce else {
       throw PlanError(
@@ -77,24 +74,14 @@ public struct VerificationCase: Sendable {
   }
 
   private func allReduce() throws(PlanError) -> AnySchedule {
-    switch (algorithm, channels) {
-    case (.plain(.ring), let channels?):
-      return .ring(
-        Ring(layout: layout, elements: elements, channels: channels, inPlace: inPlace))
-    case (.plain(.tree), let channels?):
-      return .tree(
-        Tree(
-          layout: layout, elements: elements, channels: channels,
-          secondTreeFrom: (channels + 1) / 2, inPlace: inPlace))
-    case (.nvrar, let blocks):
+    switch algorithm {
+    case .nvrar:
       return .nvrar(
-        NVRAR(layout: layout, elements: elements, blocks: blocks ?? 8, inPlace: inPlace))
-    case (.plain(let algorithm), nil):
-      return try algorithm.schedule(layout: layout, elements: elements, inPlace: inPlace)
-    case (.plain(let algorithm), _):
-      throw PlanError(
-        problem: "\(algorithm.rawValue) has no channels", fix: "leave --channels out")
-    case (.nccl, _), (.imported, _):
+        NVRAR(layout: layout, elements: elements, blocks: channels ?? 8, inPlace: inPlace))
+    case .plain(let algorithm):
+      return try algorithm.schedule(
+        layout: layout, elements: elements, channels: channels, inPlace: inPlace)
+    case .nccl, .imported:
       throw PlanError(
         problem: "what NCCL runs depends on the machine and the size",
         fix: "verify the schedule it uses: ring or tree, with --channels and --slots 8")

@@ -63,6 +63,25 @@ struct Region: Hashable, Sendable {
       offset: offset + index * each + min(index, extra), count: each + (index < extra ? 1 : 0))
   }
 
+  /// The part `index` of `parts` parts that begin at multiples of 8 elements, 16 bytes of a 2-byte
+  /// type: a thread moves so much at a time, and where parts begin in between it cannot.
+  ///
+  /// The last part has what is left over. Parts shorter than that are as ``part(_:of:)`` makes them.
+  func aligned(_ index: Int, of parts: Int) -> Region {
+    guard count >= parts * Self.alignment else { return part(index, of: parts) }
+    let units = Region(offset: 0, count: count / Self.alignment).part(index, of: parts)
+    return Region(
+      offset: offset + units.offset * Self.alignment,
+      count: units.count * Self.alignment + (index == parts - 1 ? count % Self.alignment : 0))
+  }
+
+  /// Whether so many elements fall into aligned parts of one length.
+  static func isEven(_ count: Int, parts: Int) -> Bool {
+    count % (count >= parts * alignment ? parts * alignment : parts) == 0
+  }
+
+  private static let alignment = 8
+
   /// Parts `range` of `parts` nearly equal parts, as one region.
   func parts(_ range: Range<Int>, of parts: Int) -> Region {
     let first = part(range.lowerBound, of: parts).offset
