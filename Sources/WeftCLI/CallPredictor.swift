@@ -69,6 +69,6 @@ extension MeasuredCall {
       algorithm: algorithm, version: version, layout: layout,
       call: CollectiveCall(
         collective, bytes: bytes, type: type, inPlace: inPlace, launch: group.launch),
-      parameters: parameters)
+      parameters: parameters, pricing: pricing)
   }
 }

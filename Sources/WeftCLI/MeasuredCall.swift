@@ -34,6 +34,8 @@ struct MeasuredCall: Hashable {
   var bytes: Int
   /// NVRAR's launch parameters.
   var parameters: NVRARPlanner.Parameters
+  /// What it costs: as its library does, or as Weft's own runtime.
+  var pricing: Planner.Pricing
 
   /// Reads a row for a topology.
   ///
@@ -58,9 +60,10 @@ struct MeasuredCall: Hashable {
       launch: try Self.launch(row, defaults))
     setup = [
       row.gpu, row.interconnect, row.environment, row.algorithm, row.protocolName,
-      row.cells["threads"],
+      row.cells["threads"], row.cells["channels"], row.cells["kernels"],
     ]
     algorithm = try Self.algorithm(row, library)
+    pricing = library == "weft" ? .runtime(try Self.form(row, algorithm)) : .library
     self.type = type
     bytes = row.bytes
     parameters = .standard
@@ -70,13 +73,30 @@ struct MeasuredCall: Hashable {
     }
   }
 
+  /// How Weft's runtime executed the row's schedule.
+  private static func form(
+    _ row: Measurement, _ algorithm: AlgorithmName
+  ) throws(Unserved) -> RuntimeForm {
+    var form = RuntimeForm(isFused: row.cells["kernels"] == "fused")
+    if let text = row.protocolName, case .plain = algorithm {
+      guard let wire = RuntimeForm.Wire(rawValue: text) else {
+        throw Unserved(reason: "Weft's runtime has no wire '\(text)'")
+      }
+      form.wire = wire
+      if let channels = row.cells["channels"].flatMap(Int.init), channels > 1 {
+        form.channels = channels
+      }
+    }
+    return form
+  }
+
   private static func library(
     _ row: Measurement, _ defaults: Defaults
   ) throws(Unserved) -> String {
     guard let library = (row.library ?? defaults.library)?.lowercased() else {
       throw Unserved(reason: "the row names no library; --library can")
     }
-    guard ["nccl", "nvrar"].contains(library) else {
+    guard ["nccl", "nvrar", "weft"].contains(library) else {
       throw Unserved(reason: "Weft has no model of the library '\(library)'")
     }
     return library
@@ -114,7 +134,16 @@ struct MeasuredCall: Hashable {
   private static func algorithm(
     _ row: Measurement, _ library: String
   ) throws(Unserved) -> AlgorithmName {
-    guard library == "nccl" else { return .nvrar(nil) }
+    if library == "nvrar" { return .nvrar(nil) }
+    if library == "weft" {
+      // NCCL's schedules differ by the protocol that they are made for.
+      let text = row.algorithm ?? ""
+      let name = text.hasPrefix("nccl:") ? text + (row.protocolName.map { "/\($0)" } ?? "") : text
+      guard let name = AlgorithmName(name) else {
+        throw Unserved(reason: "Weft has no schedule '\(name)'")
+      }
+      return name
+    }
     func known<Name: RawRepresentable<String>>(
       _ text: String?, _: Name.Type
     ) throws(Unserved) -> Name? {

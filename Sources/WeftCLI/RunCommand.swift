@@ -39,6 +39,29 @@ struct RunCommand: ParsableCommand {
       "Change a value of the topology by its dotted path; repeatable.", valueName: "path=value"))
   var overrides: [String] = []
 
+  @Option(
+    parsing: .unconditional,
+    help: "Channels of ring and tree: thread blocks that share the data. One unless said.")
+  var channels: Int?
+
+  @Option(
+    name: .customLong("wire"),
+    help: "How messages travel on GPUs: simple, ll or ll128; by their length unless said.",
+    transform: { text throws(ValidationError) in
+      guard let wire = RuntimeForm.Wire(rawValue: text) else {
+        throw ValidationError("'\(text)' is not simple, ll or ll128.")
+      }
+      return wire
+    })
+  var wire: RuntimeForm.Wire?
+
+  @Option(
+    help: """
+      What to time beside, by commas: nccl (its own choice), nccl:ring/ll and the like (forced), \
+      by-hand (the ring as a kernel written for it).
+      """)
+  var baseline: String?
+
   @Flag(help: "Use one buffer for input and output.")
   var inPlace = false
 
@@ -65,29 +88,74 @@ struct RunCommand: ParsableCommand {
       if case .imported(let program) = name.value { try program.refuseIfWrong(name.text) }
     }
     let folder = try RunFolder(isShared: launcher.leavesThisHost)
+    let requests = try requests(names, collective, type, planner.fabric.topology.gpu)
     var calls: [MeasuredPlan] = []
-    for name in names {
-      for bytes in try sizes.sizes(on: planner.fabric.topology.gpu) {
-        let call = CollectiveCall(
-          collective, bytes: bytes, type: type, inPlace: inPlace, launch: job.launch)
-        calls.append(try MeasuredPlan(name.text, name.value, call, planner, folder))
-      }
-    }
-    let status = try launcher.run(plans: calls.map(\.path), results: folder.path("results.csv"))
-    let rows = try RunResults(path: folder.path("results.csv"))
+    for request in requests { calls += try MeasuredPlan.all(request, job, planner, folder) }
+    calls += try baselines(beside: calls, planner)
+    var plans: [String] = []
+    for call in calls where !plans.contains(call.path) { plans.append(call.path) }
+    let status = try launcher.run(plans: plans, in: folder)
+    let rows = try RunResults(path: folder.results)
     for index in calls.indices { try calls[index].take(rows) }
     if calibrate { try MeasuredPlan.calibrate(&calls, planner, global) }
     let records = calls.map { $0.record(layout) }
-    let file = RunSamples(job, layout, inPlace: inPlace, calls: calls)
+    let file = RunSamples(job, layout, planner.fabric.topology, inPlace: inPlace, calls: calls)
     try Output.write(file.csv, to: samples)
     try global.emit(
       Report(
         records, title: title(layout, type),
         columns: [
-          "size_bytes", "requested", "algorithm", "protocol", "channels", "measured_us", "p05_us",
-          "p95_us", "algbw_GBps", "busbw_GBps", "predicted_us", "error_pct", "wrong",
+          "size_bytes", "requested", "algorithm", "protocol", "channels",
+        ] + (job.backend == .mpi ? [] : ["launch", "kernels"]) + [
+          "measured_us", "p05_us", "p95_us", "algbw_GBps", "busbw_GBps", "predicted_us",
+          "error_pct", "wrong",
         ], notes: notes(calls)))
     if status == Failure.Status.check.rawValue { throw ExitCode(status) }
+  }
+
+  /// What is to be run, size by size.
+  private func requests(
+    _ names: [(text: String, value: AlgorithmName)], _ collective: Collective, _ type: DataType,
+    _ gpu: GPU
+  ) throws(Failure) -> [RunRequest] {
+    if let channels, !(1...1000).contains(channels) {
+      throw Failure(.usage, "--channels \(channels) is not 1 to 1000", fix: "give that many")
+    }
+    if job.backend == .mpi, wire != nil || baseline != nil {
+      throw Failure(
+        .usage, "--wire and --baseline are for GPUs",
+        fix: "leave them out, or give --backend nvshmem")
+    }
+    var requests: [RunRequest] = []
+    for name in names {
+      for bytes in try sizes.sizes(on: gpu) {
+        requests.append(
+          RunRequest(
+            requested: name.text, name: name.value, collective: collective, bytes: bytes,
+            type: type, inPlace: inPlace, wire: wire, channels: channels))
+      }
+    }
+    return requests
+  }
+
+  /// The baselines of the calls: NCCL beside the first plan of each size, a kernel by hand beside
+  /// every ring.
+  private func baselines(
+    beside calls: [MeasuredPlan], _ planner: Planner
+  ) throws -> [MeasuredPlan] {
+    guard let baseline else { return [] }
+    var result: [MeasuredPlan] = []
+    for name in CommaList.parse(baseline) {
+      var seen: Set<[String]> = []
+      for call in calls where call.form?.isFused != true || call.hasOneKernel {
+        let isRing = call.requested == "ring" && call.form?.wire != .ll128
+        guard name != "by-hand" || isRing else { continue }
+        let key = ["\(call.call.bytes)", call.call.launch.rawValue]
+        guard name == "by-hand" || seen.insert(key).inserted else { continue }
+        result.append(try call.baseline(name, planner))
+      }
+    }
+    return result
   }
 
   private func title(_ layout: Layout, _ type: DataType) -> String {
@@ -151,14 +219,39 @@ struct RunOptions: ParsableArguments {
   var gpusPerNode: Int?
 
   @Option(
-    help: "How kernels are started: graph or eager; mpi knows no difference.",
+    help: "How kernels are started, by commas: graph, eager; mpi knows no difference.",
     transform: { text throws(ValidationError) in
-      guard let launch = StepLaunch(rawValue: text) else {
-        throw ValidationError("'\(text)' is neither graph nor eager.")
+      try text.split(separator: ",").map { item throws(ValidationError) in
+        guard let launch = StepLaunch(rawValue: String(item)) else {
+          throw ValidationError("'\(item)' is neither graph nor eager.")
+        }
+        return launch
       }
-      return launch
     })
-  var launch = StepLaunch.graph
+  var launch = [StepLaunch.graph]
+
+  /// How the kernels of a call are started on GPUs.
+  enum Kernels: String, CaseIterable {
+    /// As the schedule has them, one after the other.
+    case own
+    /// As one whose blocks meet in between.
+    case fused
+  }
+
+  @Option(
+    help: "Calls of several kernels, by commas: own (one after the other), fused (as one).",
+    transform: { text throws(ValidationError) in
+      try text.split(separator: ",").map { item throws(ValidationError) in
+        guard let form = Kernels(rawValue: String(item)) else {
+          throw ValidationError("'\(item)' is neither own nor fused.")
+        }
+        return form
+      }
+    })
+  var kernels = [Kernels.own]
+
+  @Option(help: "What the samples call the machine; the host's name unless said.")
+  var system: String?
 
   @Option(help: "The runtime's executable, or the folder that holds it; else WEFT_RUNTIME.")
   var runtime: String?

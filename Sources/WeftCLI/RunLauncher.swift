@@ -37,15 +37,20 @@ struct RunLauncher {
   /// Whether processes may run elsewhere, so that plans have to lie where all see them.
   var leavesThisHost: Bool { options.hostfile != nil || options.launcher == "srun" }
 
-  /// Runs the plans; the runtime writes its results to a file.
+  /// Runs the plans; the runtime writes its results to a file of the folder.
   ///
   /// - Returns: 0, or 1 if results were wrong.
   /// - Throws: ``Failure`` if the runtime ended in another way.
-  func run(plans: [String], results: String) throws -> Int32 {
+  func run(plans: [String], in folder: RunFolder) throws -> Int32 {
     var words = try launchWords()
-    words += [runtime, "--output", results]
-    if options.backend == .cuda { words += ["--all-ranks"] }
-    if options.backend != .mpi { words += ["--launch", options.launch.rawValue] }
+    words += [runtime, "--output", folder.results]
+    if options.backend == .nvshmem { words += ["--bootstrap", folder.path("id")] }
+    if options.backend != .mpi {
+      let launches = options.launch.flatMap { launch in
+        options.kernels.map { $0 == .own ? launch.rawValue + "-split" : launch.rawValue }
+      }
+      words += ["--launch", launches.joined(separator: ",")]
+    }
     words += options.runtimeArguments.flatMap { $0.split(separator: " ").map(String.init) }
     words += plans
     let process = Process()
@@ -204,6 +209,9 @@ final class RunFolder {
     // A folder that cannot be removed is left to the system's cleaning.
     try? FileManager.default.removeItem(atPath: folder)
   }
+
+  /// The file that the runtime writes its results to.
+  var results: String { path("results.csv") }
 
   /// The path of a file in it.
   func path(_ name: String) -> String { folder + "/" + name }

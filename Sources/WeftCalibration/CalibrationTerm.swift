@@ -66,7 +66,9 @@ public struct CalibrationTerm: Hashable, Sendable {
 
 extension CalibrationTerm {
   /// All terms, each after those it builds on.
-  public static let all: [CalibrationTerm] = launches + proxies + steps + rates + nvrar
+  public static let all: [CalibrationTerm] =
+    launches + proxies + steps + rates + nvrar
+    + runtime
 
   /// The term of a name; nil if there is none.
   public static func named(_ name: String) -> CalibrationTerm? { all.first { $0.name == name } }
@@ -166,5 +168,18 @@ extension CalibrationTerm {
     duration("nvshmem.put.scale-up", [.nvshmemPutScaleUp], 0.02...50, unit: 0.5),
     rate(.nvshmemLane, 1...2000), rate(.nvrarLane, 0.5...400),
     ratio(.nvshmemNetworkEfficiency, from: 0.05),
+  ]
+
+  /// Weft's own runtime.
+  private static let runtime = [
+    duration("runtime.start", [.runtimeStart], 0.1...50, unit: 1),
+    duration("runtime.meet", [.runtimeMeet], 0.05...20, unit: 0.5),
+    duration("runtime.ll.step", [.runtimeLLStep], 0.02...20, unit: 0.3),
+    duration("runtime.ll128.step", [.runtimeLL128Step], 0.02...20, unit: 0.3),
+    duration("runtime.simple.step", [.runtimeSimpleStep], 0.02...20, unit: 0.3),
+    duration("runtime.put", [.runtimePut], 0.02...20, unit: 0.3),
+    rate(.runtimeLLLane, 1...1000), rate(.runtimeLL128Lane, 1...1000),
+    rate(.runtimeSimpleLane, 1...1000), rate(.runtimeCellsLane, 1...1000),
+    ratio(.runtimeLinkEfficiency, from: 0.05),
   ]
 }

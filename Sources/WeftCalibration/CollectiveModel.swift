@@ -14,12 +14,15 @@ public struct CollectiveSample: Hashable, Sendable {
   public var call: CollectiveCall
   /// NVRAR's launch parameters.
   public var parameters: NVRARPlanner.Parameters
+  /// What it costs: as its library does, or as Weft's own runtime.
+  public var pricing: Planner.Pricing
 
   /// Creates a sample.
   public init(
     algorithm: AlgorithmName, version: NCCLVersion, layout: Layout, call: CollectiveCall,
-    parameters: NVRARPlanner.Parameters = .standard
+    parameters: NVRARPlanner.Parameters = .standard, pricing: Planner.Pricing = .library
   ) {
+    self.pricing = pricing
     self.algorithm = algorithm
     self.version = version
     self.layout = layout
@@ -76,7 +79,8 @@ public final class CollectiveModel {
       let planner = try planners[key] ?? planner(key, profile)
       planners[key] = planner
       let plan = try planner.plan(
-        sample.algorithm, for: sample.call, parameters: sample.parameters)
+        sample.algorithm, for: sample.call, pricing: sample.pricing,
+        parameters: sample.parameters)
       return Work(
         job: Job(sample: sample, costs: plan.costs), plan: plan, fabric: planner.fabric)
     }

@@ -1,7 +1,6 @@
 #include "elements.hpp"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 namespace weft {
@@ -80,13 +79,6 @@ void add_all(const void* first, const void* second, void* out, void* also, size_
   for (size_t i = 0; i < count; i++) copy[i] = result[i] = sum(left[i], right[i]);
 }
 
-uint64_t mixed(uint64_t value) {
-  value += 0x9e3779b97f4a7c15ULL;
-  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9ULL;
-  value = (value ^ value >> 27) * 0x94d049bb133111ebULL;
-  return value ^ value >> 31;
-}
-
 template <typename T>
 void put_at(std::byte* data, size_t index, double value) {
   T element;
@@ -114,15 +106,13 @@ double rounded(double value) {
   return wide(element);
 }
 
-// 2 to the power of minus the bits of the fraction with its hidden one: half a unit in the last
-// place, relative.
-double roundoff(uint32_t type) {
-  return type == WEFT_PLAN_BF16 ? 0x1p-8 : type == WEFT_PLAN_FP16 ? 0x1p-11 : 0x1p-24;
-}
-
-bool reduces(uint32_t collective) {
-  return collective == WEFT_PLAN_ALL_REDUCE || collective == WEFT_PLAN_REDUCE_SCATTER
-    || collective == WEFT_PLAN_REDUCE_TO_ROOT;
+double rounded(uint32_t type, double value) {
+  switch (type) {
+  case WEFT_PLAN_FP16: return rounded<Half>(value);
+  case WEFT_PLAN_BF16: return rounded<Brain>(value);
+  case WEFT_PLAN_INT32: return value;
+  default: return rounded<float>(value);
+  }
 }
 
 }  // namespace
@@ -151,101 +141,34 @@ double element(uint32_t type, const void* data, size_t index) {
   }
 }
 
-double Caller::input(Inputs inputs, uint32_t rank, uint64_t index, uint64_t call) const {
-  const uint64_t hash = mixed(mixed(call * 0x10001 + rank) ^ index);
-  const weft_plan_header& header = program_.header();
-  if (inputs == Inputs::whole || header.type == WEFT_PLAN_INT32) {
-    // So small that no partial sum needs more bits than a fraction has.
-    const double most = reduces(header.collective) ? 1 / roundoff(header.type) / header.ranks
-                                                   : 1 / roundoff(header.type);
-    const auto reach = static_cast<uint64_t>(std::fmax(1, std::fmin(most, 1000)));
-    return static_cast<double>(hash % (2 * reach + 1)) - static_cast<double>(reach);
-  }
-  const double value = static_cast<double>(hash >> 11) * 0x1p-52 - 1;
-  switch (header.type) {
-  case WEFT_PLAN_FP16: return rounded<Half>(value);
-  case WEFT_PLAN_BF16: return rounded<Brain>(value);
-  default: return rounded<float>(value);
-  }
-}
-
 void Caller::fill(std::byte* memory, Inputs inputs, uint64_t call) const {
-  const weft_plan_header& header = program_.header();
   std::byte* output = memory + program_.buffer_offset(program_.output_buffer());
   std::memset(output, poison, program_.buffer_bytes(program_.output_buffer()));
   std::byte* data = memory + program_.buffer_offset(program_.input_buffer());
-  const bool gathers = header.collective == WEFT_PLAN_ALL_GATHER;
-  const uint64_t share = header.elements / header.ranks;
-  const uint64_t count = gathers ? share : header.elements;
-  const uint64_t start = gathers && program_.in_place() ? rank_ * share : 0;
-  // Only the root of a broadcast brings something.
-  if (header.collective == WEFT_PLAN_BROADCAST && rank_ != 0) {
-    std::memset(data, poison, program_.buffer_bytes(program_.input_buffer()));
-    return;
-  }
+  std::memset(data, poison, program_.buffer_bytes(program_.input_buffer()));
+  const uint64_t count = shape_.input_count(), start = shape_.input_start();
   for (uint64_t i = 0; i < count; i++)
-    store(header.type, data, start + i, input(inputs, rank_, i, call));
+    store(shape_.type, data, start + i, shape_.input(inputs, shape_.rank, i, call));
 }
 
-size_t Caller::result_count() const {
-  const weft_plan_header& header = program_.header();
-  switch (header.collective) {
-  case WEFT_PLAN_REDUCE_SCATTER: return header.elements / header.ranks;
-  case WEFT_PLAN_REDUCE_TO_ROOT: return rank_ == 0 ? header.elements : 0;
-  default: return header.elements;
-  }
-}
+size_t Caller::result_count() const { return shape_.result_count(); }
 
-size_t Caller::result_start() const {
-  const weft_plan_header& header = program_.header();
-  const bool scatters = header.collective == WEFT_PLAN_REDUCE_SCATTER && program_.in_place();
-  return scatters ? rank_ * (header.elements / header.ranks) : 0;
-}
-
-bool Caller::expects_alike() const {
-  return program_.header().collective == WEFT_PLAN_ALL_REDUCE;
-}
+bool Caller::expects_alike() const { return shape_.collective == WEFT_PLAN_ALL_REDUCE; }
 
 void Caller::expect(
   Expected* out, size_t first, size_t count, Inputs inputs, uint64_t call) const {
-  const weft_plan_header& header = program_.header();
-  const uint64_t share = header.elements / header.ranks;
-  for (size_t i = 0; i < count; i++) {
-    const uint64_t index = first + i;
-    Expected expected;
-    if (reduces(header.collective)) {
-      const uint64_t place =
-        header.collective == WEFT_PLAN_REDUCE_SCATTER ? rank_ * share + index : index;
-      for (uint32_t rank = 0; rank < header.ranks; rank++) {
-        const double value = input(inputs, rank, place, call);
-        expected.sum += value;
-        expected.magnitude += std::fabs(value);
-      }
-    } else if (header.collective == WEFT_PLAN_BROADCAST) {
-      expected.sum = input(inputs, 0, index, call);
-    } else {
-      const uint64_t place =
-        (header.collective == WEFT_PLAN_ALL_TO_ALL ? rank_ * share : 0) + index % share;
-      expected.sum = input(inputs, static_cast<uint32_t>(index / share), place, call);
-    }
-    out[i] = expected;
-  }
+  const auto rounded = [this](double value) { return weft::rounded(shape_.type, value); };
+  for (size_t i = 0; i < count; i++) out[i] = shape_.expected(inputs, first + i, call, rounded);
 }
 
 size_t Caller::wrong(
   const std::byte* memory, const Expected* expected, size_t first, size_t count,
   Inputs inputs) const {
-  const weft_plan_header& header = program_.header();
   const std::byte* data = memory + program_.buffer_offset(program_.output_buffer());
-  const bool rounds =
-    inputs == Inputs::real && reduces(header.collective) && header.type != WEFT_PLAN_INT32;
-  const double share = rounds ? (header.ranks - 1) * roundoff(header.type) : 0;
   size_t wrong = 0;
   for (size_t i = 0; i < count; i++) {
-    const double value = element(header.type, data, result_start() + first + i);
-    const double error = std::fabs(value - expected[i].sum);
-    // NaN is never within.
-    if (!(error <= share * expected[i].magnitude)) wrong++;
+    const double value = element(shape_.type, data, shape_.result_start() + first + i);
+    wrong += shape_.is_wrong(inputs, value, expected[i]);
   }
   return wrong;
 }

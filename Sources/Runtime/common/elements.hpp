@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "plan.hpp"
+#include "reference.hpp"
 
 namespace weft {
 
@@ -17,25 +18,11 @@ void add(
 /// One element as a double.
 double element(uint32_t type, const void* data, size_t index);
 
-/// What the caller's data are.
-enum class Inputs {
-  /// Small whole numbers, whose sums are exact in every order: results must be equal.
-  whole,
-  /// Numbers between -1 and 1: results must be within the rounding of as many additions.
-  real,
-};
-
-/// An expected element: the sum in double precision and the sum of magnitudes, which bounds what
-/// rounding may do.
-struct Expected {
-  double sum = 0;
-  double magnitude = 0;
-};
-
 /// The caller's side of a plan for one rank.
 class Caller {
  public:
-  Caller(const Program& program, uint32_t rank) : program_(program), rank_(rank) {}
+  Caller(const Program& program, uint32_t rank)
+      : program_(program), shape_(program.shape(rank)) {}
 
   /// Fills the caller's buffers of a call: the input with numbers, what is not input with poison.
   void fill(std::byte* memory, Inputs inputs, uint64_t call) const;
@@ -51,11 +38,8 @@ class Caller {
   bool expects_alike() const;
 
  private:
-  double input(Inputs inputs, uint32_t rank, uint64_t index, uint64_t call) const;
-  size_t result_start() const;
-
   const Program& program_;
-  uint32_t rank_;
+  Shape shape_;
 };
 
 /// A byte that no test reads as a number it could have computed: NaN in every floating-point type.

@@ -83,7 +83,7 @@ void fit_budget(Options& options, double seconds_per_call) {
 
 void write_samples(const Options& options, const std::vector<Sample>& samples) {
   std::ostringstream text;
-  text << "plan,launch,wrong,checked,iterations,repeats,time_us,p05_us,p95_us,least_us\n";
+  text << "plan,launch,wrong,checked,iterations,repeats,time_us,p05_us,p95_us,least_us,version\n";
   for (const Sample& sample : samples) {
     std::vector<double> sorted = sample.periods;
     std::sort(sorted.begin(), sorted.end());
@@ -92,7 +92,7 @@ void write_samples(const Options& options, const std::vector<Sample>& samples) {
       times, sizeof times, "%.3f,%.3f,%.3f,%.3f", percentile(sorted, 0.5), percentile(sorted, 0.05),
       percentile(sorted, 0.95), sorted.front());
     text << sample.plan << ',' << sample.launch << ',' << sample.wrong << ',' << sample.checked << ','
-         << sample.iterations << ',' << sorted.size() << ',' << times << '\n';
+         << sample.iterations << ',' << sorted.size() << ',' << times << ',' << sample.version << '\n';
   }
   if (options.output.empty()) {
     std::fputs(text.str().c_str(), stdout);

@@ -45,12 +45,15 @@ struct Sample {
   uint64_t checked = 0;
   unsigned iterations = 0;
   std::vector<double> periods;
+  /// The version of a library that ran in place of the plan.
+  std::string version;
 };
 
 /// The calls of a batch and the batches that fit into a budget, from the time of one call.
 void fit_budget(Options& options, double seconds_per_call);
 
-/// Writes samples as CSV: plan, launch, wrong, checked, iterations, repeats, median, p05, p95, least.
+/// Writes samples as CSV: plan, launch, wrong, checked, iterations, repeats, median, p05, p95, least,
+/// version.
 void write_samples(const Options& options, const std::vector<Sample>& samples);
 
 }  // namespace weft

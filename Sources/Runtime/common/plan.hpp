@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "reference.hpp"
 #include "weft_plan.h"
 
 namespace weft {
@@ -89,6 +90,10 @@ class Program {
   unsigned input_buffer() const { return input_; }
   unsigned output_buffer() const { return output_; }
   bool in_place() const { return input_ == output_; }
+  /// What decides about the caller's data of a rank.
+  Shape shape(uint32_t rank) const {
+    return {header().collective, header().type, header().ranks, rank, header().elements, in_place()};
+  }
 
   /// The calls that show every body and every succession of bodies.
   uint64_t telling_calls() const { return header().bodies + header().period; }

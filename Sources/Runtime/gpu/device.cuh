@@ -18,8 +18,18 @@ enum Flag : uint8_t {
   polls_source = 32,
 };
 
+/// How messages travel.
+enum class Wire : int32_t {
+  /// Data, then a counter.
+  messages,
+  /// Lines of 16 bytes: twice 4 bytes of data and a flag.
+  lines,
+  /// Lines of 128 bytes with 120 of data and a flag, where a warp's store of one arrives whole.
+  wide_lines,
+};
+
 /// An operation with all offsets resolved to bytes of a rank's memory.
-struct Operation {
+struct alignas(16) Operation {
   uint8_t kind;
   uint8_t actions;
   uint8_t flags;
@@ -37,7 +47,9 @@ struct Operation {
 };
 
 /// One end of a connection as the lane's block uses it.
-struct Port {
+struct alignas(16) Port {
+  /// The peer's memory, null if it is not reached by stores.
+  uint8_t* base;
   int32_t peer;
   int32_t reserved;
   uint64_t head;
@@ -50,18 +62,24 @@ struct Port {
 };
 
 /// How far a port is; kept from call to call.
-struct PortState {
+struct alignas(16) PortState {
   uint64_t messages;
   uint64_t flags;
   uint64_t seen;
   uint64_t waited;
 };
 
-/// The operations of a lane in a call body: where its kernels begin.
-struct Run {
+/// The operations of a lane in one kernel of a call body.
+struct alignas(16) Run {
   uint64_t first;
   uint64_t count;
 };
+
+/// The most threads of a block: more would have too few registers for what is on its way.
+constexpr int most_threads = 512;
+
+/// How many operations a block reads at a time.
+constexpr int window_length = 32;
 
 /// What a block writes before it gives up.
 struct Report {
@@ -81,36 +99,38 @@ struct Report {
 struct Launch {
   const Operation* operations;
   const Run* runs;
+  /// Per local rank and lane: as many ports as the lane with most has, and what they have done.
   const Port* ports;
   PortState* states;
-  /// Per local rank and lane: the first port; one more at the end.
-  const uint32_t* first_port;
-  /// The memory of every rank, null if it is not reached by stores.
-  uint8_t* const* bases;
-  /// Per local rank: a counter of lanes that have met, and the number of calls begun.
+  /// Per local rank and lane: the first operations of the first body, where it is the only one.
+  const Operation* beginnings;
+  /// The memory of every local rank.
+  uint8_t* const* memories;
+  /// Per local rank: a counter of lanes that have met.
   unsigned long long* meetings;
-  unsigned long long* calls_begun;
+  /// Per local rank and lane: the number of calls begun.
+  uint64_t* calls_begun;
   /// In memory that the host sees at any time: raised by whoever gives up.
   Report* report;
   volatile uint32_t* stop;
   int first_rank;
   int ranks;
   int lanes;
+  int most_ports;
+  int kernels;
   int bodies;
   int period;
   int slots;
   /// Elements that share a cell.
   int cell_elements;
-  /// Whether messages travel in lines of data and flags.
-  int is_ll;
+  Wire wire;
   /// Numbers of puts into cells in one call, and one.
   uint32_t cell_stride;
   /// Calls that this launch does; with `segment` at least 0, only that kernel of one call.
   int calls;
   int segment;
-  /// Whether the calls are over with this launch, and the blocks that have ended.
+  /// Whether the calls are over with this launch.
   int counts_calls;
-  uint32_t* ended;
   /// Blocks that share the operations of a lane, where its kernel fills the device.
   int split;
   uint64_t timeout_ns;

@@ -2,12 +2,14 @@
 //
 // Order. A block's operations follow each other with a barrier between. What a peer wrote is read
 // after its counter was seen by an acquire at system scope, or together with its flag (cells and
-// lines are 8-byte stores of 4 bytes of data and their flag). Counters are stored by a release after
-// a barrier of the block.
+// lines are 8-byte stores of 4 bytes of data and their flag; a wide line is a warp's 128-byte store).
+// Counters that announce data are stored by a release after a barrier of the block. Counters that give
+// a slot back announce nothing: what was read has arrived in registers before the barrier, so they are
+// relaxed stores, which need not wait until this block's stores to peers have arrived.
 #pragma once
 
-#include "arithmetic.cuh"
 #include "device.cuh"
+#include "wires.cuh"
 #include "weft_plan.h"
 
 #ifdef WEFT_NVSHMEM
@@ -17,96 +19,146 @@
 
 namespace weft::gpu {
 
-__device__ inline uint64_t acquire(const uint64_t* p) {
-  uint64_t value;
-  asm volatile("ld.acquire.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(p) : "memory");
-  return value;
+/// Copies records of whole 16 bytes by all threads of a block.
+template <typename Item>
+__device__ void copy(Item* to, const Item* from, int count) {
+  static_assert(sizeof(Item) % sizeof(uint4) == 0);
+  const int words = count * static_cast<int>(sizeof(Item) / sizeof(uint4));
+  for (int i = threadIdx.x; i < words; i += blockDim.x)
+    reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
 }
-__device__ inline void release(uint64_t* p, uint64_t value) {
-  asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(p), "l"(value) : "memory");
-}
-// One 8-byte access each: data and flag cannot part.
-__device__ inline uint2 load_cell(const uint2* p) {
-  uint2 value;
-  asm volatile("ld.relaxed.sys.global.v2.u32 {%0, %1}, [%2];"
-               : "=r"(value.x), "=r"(value.y) : "l"(p) : "memory");
-  return value;
-}
-__device__ inline void store_cell(uint2* p, uint32_t data, uint32_t flag) {
-  asm volatile("st.relaxed.sys.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(data), "r"(flag)
-               : "memory");
-}
-__device__ inline uint4 load_line(const uint4* p) {
-  uint4 value;
-  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w) : "l"(p) : "memory");
-  return value;
-}
-__device__ inline void store_line(uint4* p, uint2 data, uint32_t flag) {
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(data.x), "r"(flag),
-               "r"(data.y), "r"(flag) : "memory");
-}
-__device__ inline uint64_t now_ns() {
-  uint64_t value;
-  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(value));
-  return value;
-}
+
+/// What a block has in shared memory besides its ports.
+struct Workbench {
+  Operation window[window_length];
+  Move moves[window_length];
+  Watch watch;
+};
 
 template <typename T>
 class Interpreter {
  public:
-  __device__ Interpreter(const Launch& launch, int local_rank, int lane, int part, PortState* states)
-      : launch_(launch), states_(states), rank_(launch.first_rank + local_rank),
-        local_rank_(local_rank), lane_(lane), part_(part) {
-    base_ = launch.bases[rank_];
-    ports_ = launch.ports + launch.first_port[local_rank * launch.lanes + lane];
+  __device__ Interpreter(
+    const Launch& launch, int local_rank, int lane, int part, uint64_t begun, uint8_t* base,
+    Workbench* bench, PortState* states, const Port* ports, Run first)
+      : launch_(launch), ports_(ports), states_(states), window_(bench->window),
+        watch_(bench->watch), moves_(bench->moves), first_(first), base_(base),
+        local_rank_(local_rank), lane_(lane), part_(part), begun_(begun) {
+    if (threadIdx.x == 0)
+      watch_ = {&launch, launch.first_rank + local_rank, lane, begun, 0};
   }
 
   __device__ void run() {
-    const uint64_t begun = launch_.calls_begun[local_rank_];
     for (int i = 0; i < launch_.calls && !stopped_; i++) {
-      call_ = begun + i;
+      call_ = begun_ + i;
+      if (threadIdx.x == 0) watch_.call = call_;
       run_call();
-      // Lanes of a rank end a call together, as the caller of a call sees it.
-      if (launch_.segment < 0 && launch_.lanes > 1) meet();
+      // Lanes of a rank end a call together, as the caller of a call sees it; the last one's end is
+      // that of the launch.
+      if (launch_.segment < 0 && launch_.lanes > 1 && i + 1 < launch_.calls) meet();
     }
   }
 
  private:
   __device__ void run_call() {
-    const int repeated = launch_.bodies - launch_.period;
-    const int body = call_ < launch_.bodies
-      ? static_cast<int>(call_)
-      : repeated + static_cast<int>((call_ - repeated) % launch_.period);
-    const Run run =
-      launch_.runs[(static_cast<uint64_t>(body) * launch_.ranks + local_rank_) * launch_.lanes
-                   + lane_];
-    int kernel = 0;
-    for (step_ = 0; step_ < run.count && !stopped_; step_++) {
-      const Operation op = launch_.operations[run.first + step_];
-      if (op.kind == WEFT_PLAN_KERNEL) {
-        kernel++;
-        if (launch_.segment >= 0 && kernel > launch_.segment) return;
-        if (launch_.segment < 0 && launch_.lanes > 1) meet();
+    Run run = first_;
+    uint64_t skipped = 0;
+    // The only run of a lane has been fetched, and so have its first operations.
+    const bool is_only = launch_.bodies == 1 && launch_.kernels == 1;
+    if (!is_only) run = find_run(skipped);
+    for (uint64_t i = 0; i < run.count && !stopped_; i++) {
+      const uint64_t place = i % window_length;
+      if (place == 0) {
+        const uint64_t left = run.count - i;
+        const int count = static_cast<int>(min(left, static_cast<uint64_t>(window_length)));
+        const bool is_there =
+          is_only && i == 0 && (call_ == begun_ || run.count <= window_length);
+        // The first thread may still be ending the operation before.
+        if (i > 0 || call_ > begun_) __syncthreads();
+        if (!is_there) read_ahead(run.first + i, count);
+        prepare(count);
+      }
+      if (threadIdx.x == 0) watch_.step = skipped + i;
+      const Operation& op = window_[place];
+      if (op.kind == WEFT_PLAN_TRANSFER && op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND)) {
+        transfer(op, moves_[place]);
         continue;
       }
-      if (launch_.segment >= 0 && kernel != launch_.segment) continue;
-      execute(op);
+      if (op.kind == WEFT_PLAN_KERNEL) {
+        if (launch_.lanes > 1) meet();
+      } else {
+        execute(op, moves_[place]);
+      }
       // What this block wrote is read by its other threads from here on.
       __syncthreads();
     }
   }
 
-  __device__ void execute(const Operation& op) {
-    switch (op.kind) {
-    case WEFT_PLAN_TRANSFER:
-      if (op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND)) {
-        launch_.is_ll ? transfer_lines(op) : transfer(op);
-      } else {
-        compute(op);
+  // The operations of this launch, and how many of the call come before them.
+  __device__ Run find_run(uint64_t& skipped) const {
+    const int repeated = launch_.bodies - launch_.period;
+    const int body = call_ < launch_.bodies
+      ? static_cast<int>(call_)
+      : repeated + static_cast<int>((call_ - repeated) % launch_.period);
+    const uint64_t lane =
+      (static_cast<uint64_t>(body) * launch_.ranks + local_rank_) * launch_.lanes + lane_;
+    const Run* runs = launch_.runs + lane * launch_.kernels;
+    Run run = runs[max(launch_.segment, 0)];
+    if (launch_.segment > 0) skipped = run.first - runs[0].first;
+    if (launch_.segment < 0 && launch_.kernels > 1) {
+      const Run last = runs[launch_.kernels - 1];
+      run.count = last.first + last.count - run.first;
+    }
+    return run;
+  }
+
+  // Fetches the next operations together, so that one latency is paid for all.
+  __device__ void read_ahead(uint64_t first, int count) {
+    copy(window_, launch_.operations + first, count);
+    __syncthreads();
+  }
+
+  // Works out the places of the operations that were fetched, a thread for each. What a port has done
+  // is known up to here; what the operations before do to it is counted.
+  __device__ void prepare(int count) {
+    if (threadIdx.x < count) {
+      const Operation op = window_[threadIdx.x];
+      const bool receives = op.actions & WEFT_PLAN_RECEIVE, sends = op.actions & WEFT_PLAN_SEND;
+      const bool reduces = op.actions & WEFT_PLAN_REDUCE;
+      Move move{};
+      move.bytes = op.count * T::bytes;
+      if (!receives || reduces) move.source = base_ + op.source;
+      if (!receives && reduces) move.addend = base_ + op.addend;
+      if (op.actions & WEFT_PLAN_STORE) move.stored = base_ + op.destination;
+      if (receives) {
+        const Port& port = ports_[op.from];
+        move.taken = states_[op.from].messages;
+        for (int i = 0; i < threadIdx.x; i++)
+          if (window_[i].actions & WEFT_PLAN_RECEIVE && window_[i].from == op.from) move.taken++;
+        move.incoming = base_ + port.slots + slot_of(port, move.taken);
+        move.flag_in = static_cast<uint32_t>(move.taken + 1);
+        move.from_peer = port.peer;
       }
-      break;
-    case WEFT_PLAN_PUT: put(op); break;
+      if (sends) {
+        const Port& port = ports_[op.to];
+        move.sent = states_[op.to].messages;
+        for (int i = 0; i < threadIdx.x; i++)
+          if (window_[i].actions & WEFT_PLAN_SEND && window_[i].to == op.to) move.sent++;
+        move.outgoing = (port.base != nullptr ? port.base + port.slots : base_ + port.staging)
+          + slot_of(port, move.sent);
+        move.flag_out = static_cast<uint32_t>(move.sent + 1);
+      }
+      if (op.kind == WEFT_PLAN_PUT && ports_[op.to].base != nullptr)
+        move.outgoing = ports_[op.to].base + op.destination;
+      moves_[threadIdx.x] = move;
+    }
+    __syncthreads();
+  }
+
+  __device__ __forceinline__ void execute(const Operation& op, const Move& move) {
+    switch (op.kind) {
+    case WEFT_PLAN_TRANSFER: compute(op, move); break;
+    case WEFT_PLAN_PUT: put(op, move); break;
     case WEFT_PLAN_SIGNAL: raise(op.to); break;
     case WEFT_PLAN_WAIT: wait(op); break;
     case WEFT_PLAN_BARRIER:
@@ -117,30 +169,6 @@ class Interpreter {
 
   // MARK: - Waiting
 
-  // Whether to go on looking; checks the clock and the others now and then.
-  __device__ bool patient(uint32_t& looks, uint64_t& start) {
-    if (++looks & 1023) return true;
-    const uint64_t now = now_ns();
-    if (start == 0) start = now;
-    return *launch_.stop == 0 && now - start < launch_.timeout_ns;
-  }
-
-  __device__ void give_up(uint32_t what, int peer, uint64_t wanted, uint64_t seen) {
-    if (atomicExch_system(const_cast<uint32_t*>(launch_.stop), 1u) == 0) {
-      Report& report = *launch_.report;
-      report.rank = rank_;
-      report.lane = lane_;
-      report.peer = peer;
-      report.call = call_;
-      report.step = step_;
-      report.wanted = wanted;
-      report.seen = seen;
-      report.what = what;
-      __threadfence_system();
-      report.is_set = 1;
-    }
-  }
-
   // All threads get whether the counter has come so far; thread 0 looks.
   __device__ bool await(const uint64_t* counter, uint64_t wanted, uint32_t what, int peer) {
     int is_over = 0;
@@ -148,8 +176,8 @@ class Interpreter {
       uint32_t looks = 0;
       uint64_t start = 0, seen;
       while ((seen = acquire(counter)) < wanted) {
-        if (patient(looks, start)) continue;
-        give_up(what, peer, wanted, seen);
+        if (watch_.patient(looks, start)) continue;
+        watch_.give_up(what, peer, wanted, seen);
         is_over = 1;
         break;
       }
@@ -170,8 +198,8 @@ class Interpreter {
       uint32_t looks = 0;
       uint64_t start = 0, seen;
       while ((seen = acquire(reinterpret_cast<uint64_t*>(counter))) < wanted) {
-        if (patient(looks, start)) continue;
-        give_up(4, rank_, wanted, seen);
+        if (watch_.patient(looks, start)) continue;
+        watch_.give_up(4, watch_.rank, wanted, seen);
         is_over = 1;
         break;
       }
@@ -181,17 +209,32 @@ class Interpreter {
 
   // MARK: - Counters
 
-  // Stores a counter at a peer; all threads have come here.
-  __device__ void publish(int peer, uint64_t offset, uint64_t value) {
+  // Stores a counter that announces data at a peer; all threads have come here.
+  __device__ void announce(const Port& port, uint64_t offset, uint64_t value) {
     if (threadIdx.x != 0) return;
-    uint8_t* base = launch_.bases[peer];
-    if (base != nullptr) {
-      release(reinterpret_cast<uint64_t*>(base + offset), value);
+    if (port.base != nullptr) {
+      release(reinterpret_cast<uint64_t*>(port.base + offset), value);
       return;
     }
+    signal(port, offset, value);
+  }
+
+  // Gives a slot back to the sender; all threads have come here.
+  __device__ void return_slot(int number, uint64_t taken) {
+    if (threadIdx.x != 0) return;
+    const Port& port = ports_[number];
+    states_[number].messages = taken;
+    if (port.base != nullptr) {
+      relaxed(reinterpret_cast<uint64_t*>(port.base + port.credit), taken);
+      return;
+    }
+    signal(port, port.credit, taken);
+  }
+
+  __device__ void signal(const Port& port, uint64_t offset, uint64_t value) {
 #ifdef WEFT_NVSHMEM
     nvshmemx_signal_op(
-      reinterpret_cast<uint64_t*>(base_ + offset), value, NVSHMEM_SIGNAL_SET, peer);
+      counter(offset), value, NVSHMEM_SIGNAL_SET, port.peer);
 #endif
   }
 
@@ -201,7 +244,7 @@ class Interpreter {
     const uint64_t value = states_[number].flags + 1;
     __syncthreads();
     if (threadIdx.x == 0) states_[number].flags = value;
-    publish(port.peer, port.flags, value);
+    announce(port, port.flags, value);
   }
 
   __device__ void wait(const Operation& op) {
@@ -212,7 +255,7 @@ class Interpreter {
     if (threadIdx.x == 0) state.waited = wanted;
     if (op.flags & is_fused) return;
     if (!(op.flags & waits_cells)) {
-      await(reinterpret_cast<const uint64_t*>(base_ + port.flags), wanted, 2, port.peer);
+      await(counter(port.flags), wanted, 2, port.peer);
       return;
     }
     const uint64_t cells = cells_of(op.count);
@@ -223,15 +266,13 @@ class Interpreter {
     stopped_ = __syncthreads_or(is_over);
   }
 
-  // Waits for a slot; all threads get whether there is one.
-  __device__ bool has_slot(int number) {
+  // Waits for the slot of a message; all threads get whether there is one.
+  __device__ bool has_slot(int number, uint64_t sent) {
     const Port& port = ports_[number];
     PortState& state = states_[number];
-    const uint64_t sent = state.messages;
     if (sent - state.seen < static_cast<uint64_t>(launch_.slots)) return true;
-    const uint64_t wanted = sent + 1 - launch_.slots;
-    const auto* credit = reinterpret_cast<const uint64_t*>(base_ + port.credit);
-    if (!await(credit, wanted, 1, port.peer)) return false;
+    const uint64_t* credit = counter(port.credit);
+    if (!await(credit, sent + 1 - launch_.slots, 1, port.peer)) return false;
     if (threadIdx.x == 0) state.seen = acquire(credit);
     __syncthreads();
     return true;
@@ -239,119 +280,67 @@ class Interpreter {
 
   // MARK: - Messages
 
-  __device__ void transfer(const Operation& op) {
-    const bool sends = op.actions & WEFT_PLAN_SEND, receives = op.actions & WEFT_PLAN_RECEIVE;
-    const uint8_t* message = nullptr;
-    uint8_t* outgoing = nullptr;
-    uint64_t taken = 0, sent = 0, slot = 0;
-    if (receives) {
-      const Port& port = ports_[op.from];
-      taken = states_[op.from].messages;
-      if (!await(reinterpret_cast<const uint64_t*>(base_ + port.head), taken + 1, 0, port.peer))
-        return;
-      message = base_ + port.slots + taken % launch_.slots * port.slot_bytes;
-    }
-    if (sends) {
-      if (!has_slot(op.to)) return;
-      const Port& port = ports_[op.to];
-      sent = states_[op.to].messages;
-      slot = sent % launch_.slots * port.slot_bytes;
-      uint8_t* base = launch_.bases[port.peer];
-      outgoing = base != nullptr ? base + port.slots + slot : base_ + port.staging + slot;
-    }
-    uint8_t* stored = op.actions & WEFT_PLAN_STORE ? base_ + op.destination : nullptr;
-    const uint8_t* source = base_ + op.source;
-    const bool reduces = op.actions & WEFT_PLAN_REDUCE;
-    const uint8_t* second = reduces ? (receives ? message : base_ + op.addend) : nullptr;
-    move(receives && !reduces ? message : source, second, stored, outgoing, op.count * T::bytes, 0, 1);
-    __syncthreads();
-    if (sends) {
-      const Port& port = ports_[op.to];
-      if (threadIdx.x == 0) states_[op.to].messages = sent + 1;
-#ifdef WEFT_NVSHMEM
-      if (launch_.bases[port.peer] == nullptr) {
-        nvshmemx_putmem_signal_nbi_block(
-          base_ + port.slots + slot, outgoing, op.count * T::bytes,
-          reinterpret_cast<uint64_t*>(base_ + port.head), sent + 1, NVSHMEM_SIGNAL_SET, port.peer);
-      } else
-#endif
-        publish(port.peer, port.head, sent + 1);
-    }
-    if (receives) {
-      const Port& port = ports_[op.from];
-      if (threadIdx.x == 0) states_[op.from].messages = taken + 1;
-      publish(port.peer, port.credit, taken + 1);
-    }
+  // The slot of a port's message; the number of slots is a power of two, or the remainder is taken.
+  __device__ uint64_t slot_of(const Port& port, uint64_t message) const {
+    const auto slots = static_cast<uint64_t>(launch_.slots);
+    return ((slots & (slots - 1)) == 0 ? message & (slots - 1) : message % slots) * port.slot_bytes;
   }
 
-  // Lines of 16 bytes with 8 of data: each thread forwards a line as soon as it is there.
-  __device__ void transfer_lines(const Operation& op) {
+  __device__ __forceinline__ void transfer(const Operation& op, const Move& move) {
     const bool sends = op.actions & WEFT_PLAN_SEND, receives = op.actions & WEFT_PLAN_RECEIVE;
-    const bool reduces = op.actions & WEFT_PLAN_REDUCE;
-    uint64_t taken = 0, sent = 0, slot = 0;
-    const uint4* incoming = nullptr;
-    uint4* outgoing = nullptr;
-    int from_peer = -1;
-    if (receives) {
+    if (receives && launch_.wire == Wire::messages) {
       const Port& port = ports_[op.from];
-      from_peer = port.peer;
-      taken = states_[op.from].messages;
-      incoming = reinterpret_cast<const uint4*>(
-        base_ + port.slots + taken % launch_.slots * port.slot_bytes);
+      if (!await(counter(port.head), move.taken + 1, 0, port.peer)) return;
     }
-    if (sends) {
-      if (!has_slot(op.to)) return;
-      const Port& port = ports_[op.to];
-      sent = states_[op.to].messages;
-      slot = sent % launch_.slots * port.slot_bytes;
-      uint8_t* base = launch_.bases[port.peer];
-      outgoing = reinterpret_cast<uint4*>(
-        base != nullptr ? base + port.slots + slot : base_ + port.staging + slot);
-    }
-    const uint64_t bytes = op.count * T::bytes;
-    const uint64_t lines = (bytes + 7) / 8;
-    uint8_t* stored = op.actions & WEFT_PLAN_STORE ? base_ + op.destination : nullptr;
-    int is_over = 0;
-    for (uint64_t i = threadIdx.x; i < lines && !is_over; i += blockDim.x) {
-      const int length = bytes - i * 8 < 8 ? static_cast<int>(bytes - i * 8) : 8;
-      uint2 value = {0, 0};
-      if (!receives || reduces) value = gather(base_ + op.source + i * 8, length);
-      if (receives) {
-        const uint2 data = poll_line(incoming + i, static_cast<uint32_t>(taken + 1), from_peer, is_over);
-        value = reduces ? add<T>(data, value) : data;
-      } else if (reduces) {
-        value = add<T>(value, gather(base_ + op.addend + i * 8, length));
+    if (sends && !has_slot(op.to, move.sent)) return;
+    const int is_over = by_actions(op.actions, [&]<int bits>() -> int {
+      const Actions<bits> act;
+      switch (launch_.wire) {
+      case Wire::lines:
+        return in_words(move) ? move_lines<T, true>(act, watch_, move)
+                              : move_odd_lines<T>(bits, watch_, move);
+      case Wire::wide_lines:
+        return in_words(move) ? move_wide_lines<T, true>(act, watch_, move)
+                              : move_odd_wide_lines<T>(bits, watch_, move);
+      default:
+        move_message<T, bits>(move, 0, 1);
+        return 0;
       }
-      if (stored != nullptr) scatter(stored + i * 8, value, length);
-      if (sends) store_line(outgoing + i, value, static_cast<uint32_t>(sent + 1));
-    }
+    });
     stopped_ = __syncthreads_or(is_over);
-    if (sends) {
-      if (threadIdx.x == 0) states_[op.to].messages = sent + 1;
-#ifdef WEFT_NVSHMEM
-      const Port& port = ports_[op.to];
-      if (launch_.bases[port.peer] == nullptr)
-        nvshmemx_putmem_nbi_block(base_ + port.slots + slot, outgoing, lines * 16, port.peer);
-#endif
-    }
-    if (receives) {
-      const Port& port = ports_[op.from];
-      if (threadIdx.x == 0) states_[op.from].messages = taken + 1;
-      publish(port.peer, port.credit, taken + 1);
-    }
+    if (sends) send(op.to, move);
+    if (receives) return_slot(op.from, move.taken + 1);
   }
 
-  __device__ uint2 poll_line(const uint4* line, uint32_t flag, int peer, int& is_over) {
-    uint32_t looks = 0;
-    uint64_t start = 0;
-    while (true) {
-      const uint4 value = load_line(line);
-      if (value.y == flag && value.w == flag) return {value.x, value.z};
-      if (patient(looks, start)) continue;
-      give_up(0, peer, flag, value.y);
-      is_over = 1;
-      return {0, 0};
+  __device__ static bool in_words(const Move& move) {
+    const auto low = reinterpret_cast<uintptr_t>(move.source)
+      | reinterpret_cast<uintptr_t>(move.addend) | reinterpret_cast<uintptr_t>(move.stored);
+    return ((low | move.bytes) & 7) == 0;
+  }
+
+  // Announces a message, and puts it where stores do not reach; all threads have come here.
+  __device__ void send(int number, const Move& move) {
+    const Port& port = ports_[number];
+    if (threadIdx.x == 0) states_[number].messages = move.sent + 1;
+    if (port.base != nullptr) {
+      if (launch_.wire == Wire::messages) announce(port, port.head, move.sent + 1);
+      return;
     }
+#ifdef WEFT_NVSHMEM
+    uint8_t* slot = base_ + port.slots + slot_of(port, move.sent);
+    if (launch_.wire == Wire::messages) {
+      nvshmemx_putmem_signal_nbi_block(
+        slot, move.outgoing, move.bytes, counter(port.head), move.sent + 1, NVSHMEM_SIGNAL_SET,
+        port.peer);
+    } else {
+      // Lines of 16 bytes hold 8; wide ones go to peers in reach alone.
+      nvshmemx_putmem_nbi_block(slot, move.outgoing, (move.bytes + 7) / 8 * 16, port.peer);
+    }
+#endif
+  }
+
+  __device__ uint64_t* counter(uint64_t offset) const {
+    return reinterpret_cast<uint64_t*>(base_ + offset);
   }
 
   // MARK: - Cells
@@ -371,8 +360,8 @@ class Interpreter {
     while (true) {
       const uint2 value = load_cell(cell);
       if (value.y == flag) return value.x;
-      if (patient(looks, start)) continue;
-      give_up(3, peer, flag, value.y);
+      if (watch_.patient(looks, start)) continue;
+      watch_.give_up(3, peer, flag, value.y);
       is_over = 1;
       return 0;
     }
@@ -384,12 +373,14 @@ class Interpreter {
   }
 
   // Copies and sums within the rank.
-  __device__ void compute(const Operation& op) {
+  __device__ void compute(const Operation& op, const Move& move) {
     const bool reduces = op.actions & WEFT_PLAN_REDUCE;
     if (!(op.flags & (source_cells | addend_cells | destination_cells))) {
-      move(
-        base_ + op.source, reduces ? base_ + op.addend : nullptr, base_ + op.destination, nullptr,
-        op.count * T::bytes, part_, launch_.split);
+      if (reduces) {
+        move_message<T, WEFT_PLAN_REDUCE | WEFT_PLAN_STORE>(move, part_, launch_.split);
+      } else {
+        move_message<T, WEFT_PLAN_STORE>(move, part_, launch_.split);
+      }
       return;
     }
     const uint64_t cells = cells_of(op.count);
@@ -417,9 +408,9 @@ class Interpreter {
     if (polls) stopped_ = __syncthreads_or(is_over);
   }
 
-  __device__ void put(const Operation& op) {
+  __device__ void put(const Operation& op, const Move& move) {
     const Port& port = ports_[op.to];
-    uint8_t* base = launch_.bases[port.peer];
+    uint8_t* base = port.base;
     if (!(op.flags & destination_cells)) {
       if (base != nullptr) {
         if (op.flags & source_cells) {
@@ -431,7 +422,7 @@ class Interpreter {
               rest < cell_bytes ? static_cast<int>(rest) : cell_bytes);
           }
         } else {
-          move(base_ + op.source, nullptr, base + op.destination, nullptr, op.count * T::bytes, 0, 1);
+          move_message<T, WEFT_PLAN_SEND>(move, 0, 1);
         }
         raise(op.to);
         return;
@@ -468,100 +459,47 @@ class Interpreter {
 #endif
   }
 
-  // MARK: - Moving
-
-  // out = first (+ second), also = out, by as wide accesses as all addresses allow.
-  __device__ void move(
-    const uint8_t* first, const uint8_t* second, uint8_t* out, uint8_t* also, uint64_t bytes,
-    int part, int parts) {
-    const auto bits = reinterpret_cast<uintptr_t>(first) | reinterpret_cast<uintptr_t>(second)
-      | reinterpret_cast<uintptr_t>(out) | reinterpret_cast<uintptr_t>(also);
-    uint64_t done = 0;
-    if ((bits & 15) == 0) {
-      move_words<uint4>(first, second, out, also, 0, bytes / 16, part, parts);
-      done = bytes / 16 * 16;
-    } else if ((bits & 3) == 0) {
-      move_words<uint32_t>(first, second, out, also, 0, bytes / 4, part, parts);
-      done = bytes / 4 * 4;
-    }
-    if (T::bytes == 2) {
-      move_words<uint16_t>(first, second, out, also, done / 2, bytes / 2, part, parts);
-    } else {
-      move_words<uint32_t>(first, second, out, also, done / 4, bytes / 4, part, parts);
-    }
-  }
-
-  template <typename Word>
-  __device__ void move_words(
-    const uint8_t* first, const uint8_t* second, uint8_t* out, uint8_t* also, uint64_t begin,
-    uint64_t end, int part, int parts) {
-    const auto* a = reinterpret_cast<const Word*>(first);
-    const auto* b = reinterpret_cast<const Word*>(second);
-    auto* o = reinterpret_cast<Word*>(out);
-    auto* p = reinterpret_cast<Word*>(also);
-    const uint64_t stride = static_cast<uint64_t>(blockDim.x) * parts;
-    uint64_t i = begin + part * blockDim.x + threadIdx.x;
-    // Four words of a thread are on their way at a time.
-    for (; i + 3 * stride < end; i += 4 * stride) {
-      Word value[4];
-#pragma unroll
-      for (int k = 0; k < 4; k++) value[k] = load(a + i + k * stride);
-      if (b != nullptr) {
-        Word other[4];
-#pragma unroll
-        for (int k = 0; k < 4; k++) other[k] = load(b + i + k * stride);
-#pragma unroll
-        for (int k = 0; k < 4; k++) value[k] = add<T>(value[k], other[k]);
-      }
-#pragma unroll
-      for (int k = 0; k < 4; k++) {
-        if (o != nullptr) o[i + k * stride] = value[k];
-        if (p != nullptr) p[i + k * stride] = value[k];
-      }
-    }
-    for (; i < end; i += stride) {
-      Word value = load(a + i);
-      if (b != nullptr) value = add<T>(value, load(b + i));
-      if (o != nullptr) o[i] = value;
-      if (p != nullptr) p[i] = value;
-    }
-  }
-
   const Launch& launch_;
   const Port* ports_;
   PortState* states_;
+  Operation* window_;
+  Watch& watch_;
+  Move* moves_;
+  Run first_;
   uint8_t* base_;
-  int rank_;
   int local_rank_;
   int lane_;
   int part_;
+  uint64_t begun_;
   uint64_t call_ = 0;
-  uint64_t step_ = 0;
   int stopped_ = 0;
 };
 
 /// Blocks: the lanes of the first local rank, of the second, and so on; `split` blocks for each.
 template <typename T>
-__global__ void __launch_bounds__(1024) interpret(const __grid_constant__ Launch launch) {
-  extern __shared__ PortState states[];
+__global__ void __launch_bounds__(most_threads) interpret(const __grid_constant__ Launch launch) {
+  extern __shared__ uint4 shared[];
   const int lane_number = blockIdx.x / launch.split;
   const int part = blockIdx.x % launch.split;
   const int rank = lane_number / launch.lanes, lane = lane_number % launch.lanes;
-  const uint32_t first = launch.first_port[lane_number], last = launch.first_port[lane_number + 1];
-  for (uint32_t i = first + threadIdx.x; i < last; i += blockDim.x)
-    states[i - first] = launch.states[i];
+  auto* bench = reinterpret_cast<Workbench*>(shared);
+  auto* states = reinterpret_cast<PortState*>(bench + 1);
+  auto* ports = reinterpret_cast<Port*>(states + launch.most_ports);
+  // Nothing here depends on anything else, so one latency is paid for all.
+  const uint64_t begun = launch.calls_begun[lane_number];
+  const Run first = launch.runs[static_cast<uint64_t>(lane_number) * launch.kernels];
+  uint8_t* base = launch.memories[rank];
+  copy(bench->window, launch.beginnings + lane_number * window_length, window_length);
+  copy(states, launch.states + lane_number * launch.most_ports, launch.most_ports);
+  copy(ports, launch.ports + lane_number * launch.most_ports, launch.most_ports);
   __syncthreads();
-  Interpreter<T>(launch, rank, lane, part, states).run();
+  Interpreter<T>(launch, rank, lane, part, begun, base, bench, states, ports, first).run();
   __syncthreads();
   // Local operations change no port, so any of the blocks that share them may write these back.
-  for (uint32_t i = first + threadIdx.x; i < last; i += blockDim.x)
-    launch.states[i] = states[i - first];
-  // The last block to end notes the calls; nobody reads their number before the next launch.
-  if (threadIdx.x != 0 || !launch.counts_calls) return;
-  __threadfence();
-  if (atomicAdd(launch.ended, 1u) + 1 < gridDim.x) return;
-  *launch.ended = 0;
-  for (int i = 0; i < launch.ranks; i++) launch.calls_begun[i] += launch.calls;
+  copy(launch.states + lane_number * launch.most_ports, states, launch.most_ports);
+  // Nobody reads the number of calls before the next launch, and the last kernel is never shared.
+  if (threadIdx.x == 0 && launch.counts_calls)
+    launch.calls_begun[lane_number] = begun + launch.calls;
 }
 
 }  // namespace weft::gpu

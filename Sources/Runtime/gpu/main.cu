@@ -50,13 +50,15 @@ Command parse(int count, char** words) {
       command.device.protocol = value();
       if (
         command.device.protocol != "auto" && command.device.protocol != "simple"
-        && command.device.protocol != "ll")
-        throw UsageError("--protocol '" + command.device.protocol + "' is not auto, simple or ll");
+        && command.device.protocol != "ll" && command.device.protocol != "ll128")
+        throw UsageError(
+          "--protocol '" + command.device.protocol + "' is not auto, simple, ll or ll128");
     } else if (word == "--threads") {
       command.device.threads = std::atoi(value().c_str());
       const int threads = command.device.threads;
-      if (threads < 32 || threads > 1024 || threads % 32 != 0)
-        throw UsageError("--threads is not a multiple of 32 up to 1024");
+      if (threads < 32 || threads > most_threads || threads % 32 != 0)
+        throw UsageError(
+          "--threads is not a multiple of 32 up to " + std::to_string(most_threads));
     } else if (word == "--bootstrap") {
       command.bootstrap = value();
     } else if (word == "--processes") {

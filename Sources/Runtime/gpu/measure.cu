@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <random>
 #include <thread>
 
-#include "elements.hpp"
+#include "baseline.hpp"
+#include "caller.hpp"
 
 namespace weft::gpu {
 namespace {
@@ -32,33 +34,30 @@ struct Clock {
   }
 };
 
-/// Shares `count` items among the host's cores.
-template <typename Work>
-void share(size_t count, const Work& work) {
-  const size_t parts = std::clamp<size_t>(count >> 16, 1, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < parts; i++)
-    threads.emplace_back([&, i] { work(count * i / parts, count * (i + 1) / parts); });
-  work(0, count / parts);
-  for (std::thread& thread : threads) thread.join();
+Wire wanted_wire(const Program& program, const std::string& protocol) {
+  if (protocol == "simple") return Wire::messages;
+  if (protocol == "ll") return Wire::lines;
+  if (protocol == "ll128") return Wire::wide_lines;
+  switch (program.header().protocol) {
+  case WEFT_PLAN_LL: return Wire::lines;
+  case WEFT_PLAN_LL128: return Wire::wide_lines;
+  default: return Wire::messages;
+  }
 }
 
-bool uses_lines(const Program& program, const std::string& protocol) {
-  if (protocol != "auto") return protocol == "ll";
-  const std::string name = program.header().protocol_name;
-  if (name != "ideal") return program.header().protocol != WEFT_PLAN_SIMPLE;
-  uint64_t longest = 0;
-  for (const Connection& connection : program.connections())
-    longest = std::max(longest, connection.longest);
-  // Lines double the bytes and save a fence and a counter; the two cross near this length.
-  return longest * program.element_bytes() <= 32 << 10;
+// What runs: wide lines stay whole on NVLink alone.
+Wire wire_of(const Program& program, const std::string& protocol, const Ranks& ranks) {
+  const Wire wanted = wanted_wire(program, protocol);
+  return wanted == Wire::wide_lines && !ranks.reaches_all() ? Wire::lines : wanted;
 }
 
 class Measurement {
  public:
+  /// `baseline` is null to run the plan itself.
   Measurement(
-    const Options& options, const DeviceOptions& device, Ranks& ranks, const std::string& path)
-      : options_(options), device_(device), ranks_(ranks), path_(path) {
+    const Options& options, const DeviceOptions& device, Ranks& ranks, const std::string& path,
+    Baseline* baseline)
+      : options_(options), device_(device), ranks_(ranks) {
     Layout layout{128, true, 1};
     program_ = std::make_unique<Program>(path, layout);
     const int wanted = static_cast<int>(program_->header().ranks);
@@ -66,39 +65,51 @@ class Measurement {
       throw PlanError(
         path + ": it is a plan for " + std::to_string(wanted) + " ranks, and "
         + std::to_string(ranks.count()) + " are running");
-    settings_.is_ll = uses_lines(*program_, device.protocol);
-    settings_.threads = device.threads;
-    settings_.timeout_seconds = options.timeout_seconds;
-    if (settings_.is_ll) {
+    Settings settings;
+    settings.wire = wire_of(*program_, device.protocol, ranks);
+    settings.threads = device.threads;
+    settings.timeout_seconds = options.timeout_seconds;
+    if (settings.wire != Wire::messages) {
       layout.slot_expansion = 2;
       program_ = std::make_unique<Program>(path, layout);
     }
     ranks.allocate(memory_bytes(*program_), wanted);
-    session_ = std::make_unique<Session>(
-      *program_, ranks.first(), ranks.own(), ranks.all(), settings_);
-    images_.resize(session_->ranks());
-    // The caller's buffers come before scratch, but their order is the plan's: all up to counters.
-    for (auto& image : images_) image.resize(program_->control_offset());
+    if (baseline != nullptr) {
+      work_ = baseline->work(*program_, settings);
+    } else {
+      work_ = std::make_unique<Session>(
+        *program_, ranks.first(), ranks.own(), ranks.all(), settings);
+    }
+    has_kernels_ = baseline == nullptr && program_->header().kernels > 1;
+    wrong_ = Allocation(sizeof(unsigned long long));
   }
 
-  std::vector<Sample> run() {
+  /// A sample for each way to launch that the work has.
+  std::vector<Sample> run(const std::string& name) {
     std::vector<Sample> samples;
-    for (const std::string& launch : device_.launches) {
-      samples.push_back(measure(launch));
+    for (std::string launch : device_.launches) {
+      const bool splits = launch.size() > 6 && launch.substr(launch.size() - 6) == "-split";
+      const std::string way = splits ? launch.substr(0, launch.size() - 6) : launch;
+      // A call of one kernel has no other form.
+      if (!has_kernels_) launch = way;
+      const auto is_same = [&](const Sample& sample) { return sample.launch == launch; };
+      if (std::any_of(samples.begin(), samples.end(), is_same)) continue;
+      const Form form = splits && has_kernels_ ? Form::split
+        : way == "persistent" ? Form::persistent : Form::fused;
+      samples.push_back(measure(way, form));
+      samples.back().plan = name;
       samples.back().launch = launch;
+      samples.back().version = work_->version();
     }
     return samples;
   }
 
  private:
-  Sample measure(const std::string& launch) {
-    const bool splits = launch.size() > 6 && launch.substr(launch.size() - 6) == "-split";
-    const std::string way = splits ? launch.substr(0, launch.size() - 6) : launch;
-    const Form form = splits ? Form::split : way == "persistent" ? Form::persistent : Form::fused;
+  Sample measure(const std::string& way, Form form) {
     Sample sample;
-    sample.plan = path_;
-    session_->reset();
+    work_->reset();
     ranks_.meet();
+    // Ranks drift apart by random times, which is when a missing handshake shows.
     std::mt19937 random(static_cast<unsigned>(ranks_.first()));
     const uint64_t calls = program_->telling_calls();
     for (uint64_t i = 0; i <= calls; i++) {
@@ -118,10 +129,10 @@ class Measurement {
 
   void time(const std::string& way, Form form, Sample& sample) {
     // What one call takes, roughly, after it is warm.
-    session_->start(clock_.stream, static_cast<int>(std::max(2u, options_.warmup)), form);
-    session_->finish(clock_.stream);
-    ranks_.meet();
-    const double once = ranks_.largest(batch([&] { session_->start(clock_.stream, 1, form); }));
+    work_->start(clock_.stream, static_cast<int>(std::max(2u, options_.warmup)), form);
+    work_->finish(clock_.stream);
+    const double once =
+      ranks_.largest(batch([&] { work_->start(clock_.stream, 4, form); })) / 4;
     Options options = options_;
     fit_budget(options, once * 1e-6);
     sample.iterations = options.iterations;
@@ -129,23 +140,19 @@ class Measurement {
     if (way != "graph") {
       for (unsigned i = 0; i < options.repeats; i++)
         sample.periods.push_back(
-          ranks_.largest(batch([&] { session_->start(clock_.stream, calls, form); })) / calls);
+          ranks_.largest(batch([&] { work_->start(clock_.stream, calls, form); })) / calls);
       return;
     }
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
     // Other threads of NVSHMEM may call CUDA meanwhile, which a stricter mode forbids.
     check(cudaStreamBeginCapture(clock_.stream, cudaStreamCaptureModeThreadLocal), "capture");
-    session_->start(clock_.stream, calls, form);
+    work_->start(clock_.stream, calls, form);
     check(cudaStreamEndCapture(clock_.stream, &graph), "capture");
     check(cudaGraphInstantiate(&executable, graph, 0), "graph");
-    // The captured calls have not run yet.
-    session_->uncount(calls);
     for (unsigned i = 0; i < options.repeats + 1; i++) {
-      const double time = ranks_.largest(batch([&] {
-        check(cudaGraphLaunch(executable, clock_.stream), "graph launch");
-        session_->uncount(-calls);
-      }));
+      const double time = ranks_.largest(
+        batch([&] { check(cudaGraphLaunch(executable, clock_.stream), "graph launch"); }));
       // The first replay uploads the graph.
       if (i > 0) sample.periods.push_back(time / calls);
     }
@@ -153,76 +160,56 @@ class Measurement {
     check(cudaGraphDestroy(graph), "graph");
   }
 
-  // The device's time of what `work` puts on the stream, in microseconds.
-  template <typename Work>
-  double batch(const Work& work) {
+  // The device's time of what `start` puts on the stream, in microseconds.
+  template <typename Start>
+  double batch(const Start& start) {
     ranks_.meet();
     check(cudaEventRecord(clock_.begin, clock_.stream), "event");
-    work();
+    start();
     check(cudaEventRecord(clock_.end, clock_.stream), "event");
-    session_->finish(clock_.stream);
+    work_->finish(clock_.stream);
     return clock_.microseconds();
   }
 
   // One call on fresh numbers, and how many of the results are wrong.
   void check_call(Inputs inputs, Form form, Sample& sample) {
-    const uint64_t number = session_->calls();
-    const int count = session_->ranks();
-    std::vector<std::thread> threads;
-    for (int i = 0; i < count; i++)
-      threads.emplace_back([&, i] {
-        Caller(*program_, rank(i)).fill(images_[i].data(), inputs, number);
-      });
-    for (std::thread& thread : threads) thread.join();
-    for (int i = 0; i < count; i++) copy(i, cudaMemcpyHostToDevice);
-    check(cudaDeviceSynchronize(), "inputs");
+    const uint64_t number = checks_++;
+    const std::vector<uint8_t*>& own = ranks_.own();
+    for (size_t i = 0; i < own.size(); i++)
+      fill_inputs(clock_.stream, *program_, rank(i), own[i], inputs, number);
+    check(cudaMemsetAsync(wrong_.as<void>(), 0, sizeof(unsigned long long), clock_.stream), "zero");
+    check(cudaStreamSynchronize(clock_.stream), "inputs");
     ranks_.meet();
-    session_->start(clock_.stream, 1, form);
-    session_->finish(clock_.stream);
+    work_->start(clock_.stream, 1, form);
+    work_->finish(clock_.stream);
     ranks_.meet();
-    std::vector<Expected> expected;
-    for (int i = 0; i < count; i++) {
-      copy(i, cudaMemcpyDeviceToHost);
-      const Caller caller(*program_, rank(i));
-      const size_t results = caller.result_count();
-      if (i == 0 || !caller.expects_alike()) {
-        expected.resize(results);
-        share(results, [&](size_t first, size_t last) {
-          caller.expect(expected.data() + first, first, last - first, inputs, number);
-        });
-      }
-      sample.wrong +=
-        caller.wrong(images_[i].data(), expected.data(), 0, results, inputs);
-      sample.checked += results;
+    for (size_t i = 0; i < own.size(); i++) {
+      count_wrong(
+        clock_.stream, *program_, rank(i), own[i], inputs, number,
+        wrong_.as<unsigned long long>());
+      sample.checked += program_->shape(rank(i)).result_count();
     }
+    unsigned long long wrong = 0;
+    check(
+      cudaMemcpyAsync(
+        &wrong, wrong_.as<void>(), sizeof wrong, cudaMemcpyDeviceToHost, clock_.stream),
+      "results");
+    check(cudaStreamSynchronize(clock_.stream), "results");
+    sample.wrong += wrong;
   }
 
-  void copy(int local_rank, cudaMemcpyKind kind) {
-    for (const unsigned buffer : {program_->input_buffer(), program_->output_buffer()}) {
-      const uint64_t offset = program_->buffer_offset(buffer);
-      uint8_t* device = session_->memory(local_rank) + offset;
-      std::byte* host = images_[local_rank].data() + offset;
-      const bool up = kind == cudaMemcpyHostToDevice;
-      check(
-        cudaMemcpy(
-          up ? static_cast<void*>(device) : host, up ? static_cast<void*>(host) : device,
-          program_->buffer_bytes(buffer), kind),
-        "copy");
-    }
-  }
-
-  uint32_t rank(int local_rank) const {
-    return static_cast<uint32_t>(ranks_.first() + local_rank);
+  uint32_t rank(size_t local_rank) const {
+    return static_cast<uint32_t>(ranks_.first()) + static_cast<uint32_t>(local_rank);
   }
 
   const Options& options_;
   const DeviceOptions& device_;
   Ranks& ranks_;
-  std::string path_;
   std::unique_ptr<Program> program_;
-  Settings settings_;
-  std::unique_ptr<Session> session_;
-  std::vector<std::vector<std::byte>> images_;
+  std::unique_ptr<Work> work_;
+  bool has_kernels_ = false;
+  uint64_t checks_ = 0;
+  Allocation wrong_;
   Clock clock_;
 };
 
@@ -230,9 +217,19 @@ class Measurement {
 
 std::vector<Sample> measure(const Options& options, const DeviceOptions& device, Ranks& ranks) {
   std::vector<Sample> samples;
-  for (const std::string& path : options.plans) {
-    Measurement measurement(options, device, ranks, path);
-    for (Sample& sample : measurement.run()) samples.push_back(std::move(sample));
+  std::map<std::string, std::unique_ptr<Baseline>> baselines;
+  for (const std::string& name : options.plans) {
+    // A baseline does what the plan behind the sign does.
+    const size_t sign = name.find('@');
+    Baseline* baseline = nullptr;
+    if (sign != std::string::npos) {
+      auto& known = baselines[name.substr(0, sign)];
+      if (!known) known = Baseline::named(name.substr(0, sign), ranks);
+      baseline = known.get();
+    }
+    const std::string path = sign == std::string::npos ? name : name.substr(sign + 1);
+    Measurement measurement(options, device, ranks, path, baseline);
+    for (Sample& sample : measurement.run(name)) samples.push_back(std::move(sample));
   }
   return samples;
 }

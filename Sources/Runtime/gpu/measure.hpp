@@ -13,7 +13,7 @@ namespace weft::gpu {
 /// What the command line says beyond the common options.
 struct DeviceOptions {
   int threads = 512;
-  /// `auto`, `simple` or `ll`.
+  /// `auto`, `simple`, `ll` or `ll128`.
   std::string protocol = "auto";
   /// `graph`, `eager`, `persistent`, and with `-split` the plan's own kernels; by commas.
   std::vector<std::string> launches = {"graph"};

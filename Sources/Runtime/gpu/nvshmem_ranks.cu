@@ -36,6 +36,8 @@ class NVSHMEM final : public Ranks {
     check(cudaGetDeviceCount(&devices), "cudaGetDeviceCount");
     if (devices == 0) throw DeviceError("there is no GPU");
     check(cudaSetDevice(local % devices), "cudaSetDevice");
+    // Room for a plan of 256 MiB with its slots; memory is taken as it is needed.
+    setenv("NVSHMEM_SYMMETRIC_SIZE", "8G", 0);
     nvshmemx_uniqueid_t id = NVSHMEMX_UNIQUEID_INITIALIZER;
     if (rank == 0) {
       require(nvshmemx_get_uniqueid(&id), "nvshmemx_get_uniqueid");
@@ -50,12 +52,14 @@ class NVSHMEM final : public Ranks {
     require(nvshmemx_init_attr(NVSHMEMX_INIT_WITH_UNIQUEID, &attributes), "nvshmemx_init_attr");
     reaches_ = transport != "rma";
     numbers_ = static_cast<double*>(nvshmem_malloc(2 * sizeof(double)));
+    shared_ = static_cast<uint8_t*>(nvshmem_malloc(2 * shared_bytes));
     if (rank == 0) std::remove(bootstrap.c_str());
   }
 
   ~NVSHMEM() override {
     if (memory_ != nullptr) nvshmem_free(memory_);
     nvshmem_free(numbers_);
+    nvshmem_free(shared_);
     nvshmem_finalize();
   }
 
@@ -77,6 +81,20 @@ class NVSHMEM final : public Ranks {
   }
   const std::vector<uint8_t*>& own() const override { return own_; }
   const std::vector<uint8_t*>& all() const override { return all_; }
+  bool reaches_all() const override {
+    for (int pe = 0; pe < nvshmem_n_pes(); pe++)
+      if (!reaches_ || nvshmem_ptr(numbers_, pe) == nullptr) return false;
+    return true;
+  }
+  void share(void* data, size_t bytes) override {
+    if (bytes > shared_bytes) throw DeviceError("more bytes to share than there is room for");
+    check(cudaMemcpy(shared_, data, bytes, cudaMemcpyHostToDevice), "shared bytes");
+    nvshmem_barrier_all();
+    require(
+      nvshmem_broadcastmem(NVSHMEM_TEAM_WORLD, shared_ + shared_bytes, shared_, bytes, 0),
+      "nvshmem_broadcastmem");
+    check(cudaMemcpy(data, shared_ + shared_bytes, bytes, cudaMemcpyDeviceToHost), "shared bytes");
+  }
   void meet() override { nvshmem_barrier_all(); }
 
   double largest(double value) override {
@@ -124,7 +142,10 @@ class NVSHMEM final : public Ranks {
     throw DeviceError(path + " did not appear: do all ranks see the same folder?");
   }
 
+  static constexpr size_t shared_bytes = 256;
+
   bool reaches_ = true;
+  uint8_t* shared_ = nullptr;
   uint8_t* memory_ = nullptr;
   double* numbers_ = nullptr;
   std::vector<uint8_t*> own_, all_;

@@ -45,7 +45,9 @@ __device__ bool reaches(const uint64_t* counter, uint64_t wanted) {
 }
 
 // Ranks 0 and 1 take turns: rank 0 stores `words` 16-byte words `burst` times and raises a flag,
-// rank 1 answers. Block b is rank first + b. Memory: two flags in lines of their own, then data.
+// rank 1 answers. Block b is rank first + b. Memory: two flags in lines of their own, then data. With
+// `library`, one put by the library carries data and flag.
+template <bool library>
 __global__ void exchange(
   uint8_t* const* bases, int first, uint64_t words, int burst, int rounds, uint64_t begun) {
   const int rank = first + static_cast<int>(blockIdx.x);
@@ -62,7 +64,14 @@ __global__ void exchange(
       if (threadIdx.x == 0) over = !reaches(own_flag, number);
       if (__syncthreads_or(over)) return;
     }
-    if (rank == 0) {
+#ifdef WEFT_NVSHMEM
+    if (library && rank == 0) {
+      nvshmemx_putmem_signal_nbi_block(
+        reinterpret_cast<uint4*>(bases[0] + 256) + words, source, words * 16, own_flag, number,
+        NVSHMEM_SIGNAL_SET, 1);
+    }
+#endif
+    if (!library && rank == 0) {
       for (int k = 0; k < burst; k++) {
         uint64_t at = threadIdx.x;
         for (; at + 3 * blockDim.x < words; at += 4 * blockDim.x) {
@@ -78,10 +87,27 @@ __global__ void exchange(
     }
     int over = 0;
     if (threadIdx.x == 0) {
-      release(peer_flag, number);
+      if (!library || rank == 1) release(peer_flag, number);
       if (rank == 0) over = !reaches(own_flag, number);
     }
     if (__syncthreads_or(over)) return;
+  }
+}
+
+// Every rank stores to the next one at the same time, by so many blocks.
+__global__ void pour(const uint4* source, uint4* destination, uint64_t words, int rounds) {
+  const uint64_t stride = static_cast<uint64_t>(gridDim.x) * blockDim.x;
+  const uint64_t own = static_cast<uint64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  for (int round = 0; round < rounds; round++) {
+    uint64_t i = own;
+    for (; i + 3 * stride < words; i += 4 * stride) {
+      uint4 value[4];
+#pragma unroll
+      for (int k = 0; k < 4; k++) value[k] = load(source + i + k * stride);
+#pragma unroll
+      for (int k = 0; k < 4; k++) destination[i + k * stride] = value[k];
+    }
+    for (; i < words; i += stride) destination[i] = load(source + i);
   }
 }
 
@@ -104,6 +130,10 @@ class Probe {
     adds<Float>("fp32");
     adds<Brain>("bf16");
     exchanges();
+    streams();
+#ifdef WEFT_NVSHMEM
+    collectives();
+#endif
   }
 
  private:
@@ -191,9 +221,9 @@ class Probe {
         table.as<void>(), ranks_.all().data(), ranks_.all().size() * sizeof(uint8_t*),
         cudaMemcpyHostToDevice), "upload");
     uint64_t begun = 0;
-    const auto take = [&](uint64_t bytes, int burst, int rounds) {
+    const auto take = [&]<bool library = false>(uint64_t bytes, int burst, int rounds) {
       const double total = time([&] {
-        exchange<<<static_cast<unsigned>(ranks_.own().size()), 512, 0, stream_>>>(
+        exchange<library><<<static_cast<unsigned>(ranks_.own().size()), 512, 0, stream_>>>(
           table.as<uint8_t*>(), ranks_.first(), bytes / 16, burst, rounds, begun);
         begun += rounds;
       });
@@ -203,12 +233,70 @@ class Probe {
     row("flag", "", 1, 8, empty / 2, "us");
     for (uint64_t bytes = 16; bytes <= most; bytes *= 4)
       row("put", "", 1, bytes, take(bytes, 1, bytes > 1 << 18 ? 20 : 200) - empty / 2, "us");
+#ifdef WEFT_NVSHMEM
+    for (uint64_t bytes = 16; bytes <= most; bytes *= 4)
+      row(
+        "library-put", "", 1, bytes,
+        take.template operator()<true>(bytes, 1, bytes > 1 << 18 ? 20 : 200) - empty / 2, "us");
+#endif
     for (uint64_t bytes = 1 << 12; bytes <= most; bytes *= 16) {
       const int burst = static_cast<int>(std::max<uint64_t>(1, (1 << 26) / bytes));
       const double bandwidth = static_cast<double>(bytes) * burst / take(bytes, burst, 1) * 1e-3;
       row("put-stream", "", 1, bytes, bandwidth, "GB/s");
     }
   }
+
+  // What links carry when all ranks send: the rate of one rank, by the number of blocks.
+  void streams() {
+    if (!ranks_.reaches_all() || ranks_.count() < 2) return;
+    constexpr uint64_t bytes = 16 << 20;
+    constexpr int rounds = 8;
+    ranks_.allocate(2 * bytes, ranks_.count());
+    const uint8_t* own = ranks_.own()[0];
+    uint8_t* next = ranks_.all()[(ranks_.first() + 1) % ranks_.count()] + bytes;
+    for (const int blocks : {1, 2, 4, 8, 16, 24, 32, 64, 132}) {
+      const double each = time([&] {
+        pour<<<blocks, 512, 0, stream_>>>(
+          reinterpret_cast<const uint4*>(own), reinterpret_cast<uint4*>(next), bytes / 16, rounds);
+      });
+      row("put-all", "", blocks, bytes, 1e-3 * static_cast<double>(bytes) * rounds / each, "GB/s");
+    }
+  }
+
+#ifdef WEFT_NVSHMEM
+  // The library's own halves of an all-reduce, by the size of the whole, launched one by one.
+  void collectives() {
+    // Above this its reduce-scatter has no room for what it receives, unless told otherwise.
+    constexpr uint64_t most_reduced = 256 << 10, most = 16 << 20;
+    const auto ranks = static_cast<uint64_t>(ranks_.count());
+    ranks_.allocate(2 * most, static_cast<int>(ranks));
+    auto* memory = reinterpret_cast<float*>(ranks_.own()[0]);
+    check(cudaMemset(memory, 0, 2 * most), "memory");
+    for (uint64_t bytes = 1 << 10; bytes <= most; bytes *= 4) {
+      const uint64_t share = bytes / sizeof(float) / ranks;
+      auto* result = memory + most / sizeof(float);
+      if (bytes <= most_reduced)
+        row(
+          "reduce-scatter", "fp32", 1, bytes, repeated([&] {
+            nvshmemx_float_sum_reducescatter_on_stream(
+              NVSHMEM_TEAM_WORLD, result, memory, share, stream_);
+          }), "us");
+      row(
+        "fcollect", "fp32", 1, bytes, repeated([&] {
+          nvshmemx_float_fcollect_on_stream(NVSHMEM_TEAM_WORLD, result, memory, share, stream_);
+        }), "us");
+    }
+  }
+
+  // The time of one of many calls back to back.
+  double repeated(const std::function<void()>& call) {
+    constexpr int count = 50;
+    return time([&] {
+             for (int i = 0; i < count; i++) call();
+           })
+      / count;
+  }
+#endif
 
   Ranks& ranks_;
   cudaStream_t stream_ = nullptr;

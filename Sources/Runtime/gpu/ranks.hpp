@@ -22,6 +22,10 @@ class Ranks {
   virtual const std::vector<uint8_t*>& own() const = 0;
   /// The memories of all ranks, null for those out of reach.
   virtual const std::vector<uint8_t*>& all() const = 0;
+  /// Whether every rank's memory is reached by stores.
+  virtual bool reaches_all() const = 0;
+  /// Gives all processes the first one's bytes, 256 at most.
+  virtual void share(void* data, size_t bytes) = 0;
   /// Meets all processes.
   virtual void meet() = 0;
   /// The largest of a number over all processes, and the sum.

@@ -76,7 +76,7 @@ std::unordered_map<uint64_t, uint32_t> numbered_puts(const Program& program) {
 // ended its part of the first.
 std::vector<bool> fillable(const Program& program) {
   const weft_plan_header& header = program.header();
-  std::vector<bool> can(header.kernels);
+  std::vector<bool> can(std::max(1u, header.kernels));
   for (uint32_t i = 0; i < header.kernels; i++) can[i] = program.kernel(i).fills_device;
   for (uint32_t body = 0; body < header.bodies; body++)
     for (uint32_t rank = 0; rank < header.ranks; rank++)
@@ -122,13 +122,16 @@ Session::Session(
   launch_.first_rank = first_rank;
   launch_.ranks = static_cast<int>(own.size());
   launch_.lanes = static_cast<int>(header.lanes);
+  launch_.kernels = std::max(1, static_cast<int>(header.kernels));
   launch_.bodies = static_cast<int>(header.bodies);
   launch_.period = static_cast<int>(header.period);
   launch_.slots = static_cast<int>(header.slots);
   launch_.cell_elements = static_cast<int>(program.cell_elements());
-  launch_.is_ll = settings.is_ll;
+  launch_.wire = settings.wire;
   launch_.timeout_ns = static_cast<uint64_t>(settings.timeout_seconds * 1e9);
   if (header.threads > 0) settings_.threads = static_cast<int>(header.threads);
+  if (settings_.threads > most_threads)
+    throw PlanError("it asks for more than " + std::to_string(most_threads) + " threads a block");
   void* mapped = nullptr;
   check(cudaHostAlloc(&mapped, 4096, cudaHostAllocMapped), "cudaHostAlloc");
   stop_ = static_cast<uint32_t*>(mapped);
@@ -168,15 +171,16 @@ void Session::build(const std::vector<uint8_t*>& bases) {
   const auto numbers = numbered_puts(program_);
   std::vector<Operation> operations;
   std::vector<Run> runs;
-  std::vector<Port> ports;
-  std::vector<uint32_t> first_port;
-  // The port of each connection at the local lane in question.
+  // The ports of each local lane, and the number of each connection's among them.
+  std::vector<std::vector<Port>> lane_ports;
   std::unordered_map<uint64_t, int32_t> port_numbers;
-  size_t most_ports = 0;
+  const auto key = [&](int rank, int lane, size_t connection) {
+    return (static_cast<uint64_t>(rank) * header.lanes + lane) << 32 | connection;
+  };
   for (int rank = first_rank_; rank < first_rank_ + launch_.ranks; rank++) {
     uint64_t staging = program_.memory_bytes();
     for (int lane = 0; lane < launch_.lanes; lane++) {
-      first_port.push_back(static_cast<uint32_t>(ports.size()));
+      std::vector<Port>& ports = lane_ports.emplace_back();
       for (size_t i = 0; i < connections.size(); i++) {
         const Connection& connection = connections[i];
         const bool is_source = connection.source_rank == rank && connection.source_lane == lane;
@@ -184,37 +188,41 @@ void Session::build(const std::vector<uint8_t*>& bases) {
         if (!is_source && !is_end) continue;
         Port port{};
         port.peer = is_source ? connection.rank : connection.source_rank;
+        port.base = bases[port.peer];
         port.head = connection.head;
         port.flags = connection.flags;
         port.credit = connection.credit;
         port.slots = connection.slots;
         port.slot_bytes = connection.slot_bytes;
-        if (is_source && bases[connection.rank] == nullptr) {
+        if (is_source && port.base == nullptr) {
           port.staging = staging;
           staging += connection.slot_bytes * header.slots;
         }
-        const uint64_t key = (static_cast<uint64_t>(rank) * header.lanes + lane) << 32 | i;
-        port_numbers[key] = static_cast<int32_t>(ports.size() - first_port.back());
+        port_numbers[key(rank, lane, i)] = static_cast<int32_t>(ports.size());
         ports.push_back(port);
       }
-      most_ports = std::max(most_ports, ports.size() - first_port.back());
+      launch_.most_ports = std::max(launch_.most_ports, static_cast<int>(ports.size()));
     }
   }
-  first_port.push_back(static_cast<uint32_t>(ports.size()));
   for (uint32_t body = 0; body < header.bodies; body++)
     for (int rank = first_rank_; rank < first_rank_ + launch_.ranks; rank++)
       for (int lane = 0; lane < launch_.lanes; lane++) {
         const weft_plan_run& run =
           program_.run(body, static_cast<uint32_t>(rank), static_cast<uint32_t>(lane));
-        runs.push_back({operations.size(), run.count});
+        // The kernels of the lane: each ends where the next one is launched.
+        const size_t first_run = runs.size();
+        runs.push_back({operations.size(), 0});
         const auto port = [&](int32_t connection) {
-          const uint64_t key = (static_cast<uint64_t>(rank) * header.lanes + lane) << 32
-            | static_cast<uint32_t>(connection);
-          return connection < 0 ? -1 : port_numbers.at(key);
+          return connection < 0
+            ? -1 : port_numbers.at(key(rank, lane, static_cast<size_t>(connection)));
         };
         for (uint64_t i = run.first; i < run.first + run.count; i++) {
           const weft_plan_operation& op = program_.operation(i);
           const Ends& ends = program_.ends(i);
+          if (op.kind == WEFT_PLAN_KERNEL) {
+            runs.back().count = operations.size() - runs.back().first;
+            runs.push_back({operations.size() + 1, 0});
+          }
           Operation out{};
           out.kind = op.kind;
           out.actions = op.actions;
@@ -258,26 +266,44 @@ void Session::build(const std::vector<uint8_t*>& bases) {
           }
           operations.push_back(out);
         }
+        runs.back().count = operations.size() - runs.back().first;
+        const auto kernels = static_cast<size_t>(launch_.kernels);
+        if (runs.size() - first_run > kernels)
+          throw PlanError("a lane launches more kernels than the plan has");
+        // A lane that launches fewer has nothing to do in the others.
+        while (runs.size() - first_run < kernels) runs.push_back({operations.size(), 0});
       }
   launch_.cell_stride = static_cast<uint32_t>(numbers.size()) + 1;
-  port_count_ = ports.size();
-  shared_bytes_ = most_ports * sizeof(PortState);
+  shared_bytes_ = sizeof(Workbench)
+    + static_cast<size_t>(launch_.most_ports) * (sizeof(PortState) + sizeof(Port));
+  // Tables of one stride, so that a block finds its own without looking anything up.
+  std::vector<Port> ports(lanes() * launch_.most_ports);
+  std::vector<Operation> beginnings(lanes() * window_length);
+  for (size_t lane = 0; lane < lanes(); lane++) {
+    std::copy(
+      lane_ports[lane].begin(), lane_ports[lane].end(),
+      ports.begin() + static_cast<ptrdiff_t>(lane * launch_.most_ports));
+    const Run& run = runs[lane * launch_.kernels];
+    std::copy_n(
+      operations.begin() + static_cast<ptrdiff_t>(run.first),
+      std::min<uint64_t>(run.count, window_length),
+      beginnings.begin() + static_cast<ptrdiff_t>(lane * window_length));
+  }
   operations_ = uploaded(operations);
   runs_ = uploaded(runs);
   ports_ = uploaded(ports);
-  first_port_ = uploaded(first_port);
-  bases_ = uploaded(bases);
-  states_ = Allocation(port_count_ * sizeof(PortState));
-  counters_ = Allocation(static_cast<size_t>(launch_.ranks) * 16 + 16);
+  beginnings_ = uploaded(beginnings);
+  memories_ = uploaded(own_);
+  states_ = Allocation(ports.size() * sizeof(PortState));
+  counters_ = Allocation((lanes() + launch_.ranks) * sizeof(uint64_t));
   launch_.operations = operations_.as<Operation>();
   launch_.runs = runs_.as<Run>();
   launch_.ports = ports_.as<Port>();
-  launch_.first_port = first_port_.as<uint32_t>();
-  launch_.bases = bases_.as<uint8_t*>();
+  launch_.beginnings = beginnings_.as<Operation>();
+  launch_.memories = memories_.as<uint8_t*>();
   launch_.states = states_.as<PortState>();
   launch_.meetings = counters_.as<unsigned long long>();
-  launch_.calls_begun = launch_.meetings + launch_.ranks;
-  launch_.ended = reinterpret_cast<uint32_t*>(launch_.calls_begun + launch_.ranks);
+  launch_.calls_begun = counters_.as<uint64_t>() + launch_.ranks;
 }
 
 void Session::reset() {
@@ -290,16 +316,16 @@ void Session::reset() {
       if (program_.buffer(i).storage == WEFT_PLAN_FLAGGED_CELLS)
         check(cudaMemset(memory + program_.buffer_offset(i), 0, program_.buffer_bytes(i)), "cells");
     check(cudaMemset(memory + scratch, 0, program_.control_bytes()), "counters");
-    if (settings_.is_ll) {
+    if (settings_.wire != Wire::messages) {
       const uint64_t slots = scratch + program_.control_bytes();
       check(cudaMemset(memory + slots, 0, program_.memory_bytes() - slots), "slots");
     }
   }
-  check(cudaMemset(states_.as<void>(), 0, port_count_ * sizeof(PortState)), "states");
-  check(cudaMemset(counters_.as<void>(), 0, static_cast<size_t>(launch_.ranks) * 16 + 16), "counts");
+  check(
+    cudaMemset(states_.as<void>(), 0, lanes() * launch_.most_ports * sizeof(PortState)), "states");
+  check(cudaMemset(counters_.as<void>(), 0, (lanes() + launch_.ranks) * sizeof(uint64_t)), "counts");
   *stop_ = 0;
   report_->is_set = 0;
-  calls_ = 0;
   check(cudaDeviceSynchronize(), "reset");
 }
 
@@ -320,16 +346,14 @@ void Session::launch(cudaStream_t stream, int calls, int segment, bool counts, b
 }
 
 void Session::start(cudaStream_t stream, int calls, Form form) {
-  calls_ += static_cast<uint64_t>(calls);
   if (form == Form::persistent) return launch(stream, calls, -1, true, false);
   for (int call = 0; call < calls; call++) {
     if (form == Form::fused) {
       launch(stream, 1, -1, true, false);
       continue;
     }
-    const int kernels = static_cast<int>(program_.header().kernels);
-    for (int i = 0; i < kernels; i++)
-      launch(stream, 1, i, i + 1 == kernels, can_fill_[i]);
+    for (int i = 0; i < launch_.kernels; i++)
+      launch(stream, 1, i, i + 1 == launch_.kernels, can_fill_[i] && i + 1 < launch_.kernels);
   }
 }
 

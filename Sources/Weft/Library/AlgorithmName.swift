@@ -49,6 +49,8 @@ public enum AlgorithmName: Hashable, Sendable {
 public struct Planner: Sendable {
   /// The machine.
   public let fabric: Fabric
+  /// How its ranks lie on nodes.
+  public var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
   /// NCCL's table of predicted times for a collective.
   public func tuner(_ collective: Collective) -> NCCLTuner { nccl.tuner(collective) }
   /// What NVRAR runs inside nodes where nothing else is asked for.
@@ -57,6 +59,7 @@ public struct Planner: Sendable {
   }
   private let nccl: NCCLPlanner
   private let nvrar: NVRARPlanner
+  private let runtime: RuntimePlanner
 
   /// How a plan is priced.
   public enum Pricing: Hashable, Sendable {
@@ -66,6 +69,8 @@ public struct Planner: Sendable {
     case ideal
     /// A plain schedule with what NCCL's steps cost under a protocol.
     case nccl(NCCLTuner.ProtocolName)
+    /// As Weft's own runtime executes it on GPUs.
+    case runtime(RuntimeForm)
   }
 
   /// Creates a planner for all GPUs in use of a fabric, with a version of NCCL.
@@ -73,6 +78,7 @@ public struct Planner: Sendable {
     self.fabric = fabric
     nccl = NCCLPlanner(fabric: fabric, profile: profile, version: ncclVersion)
     nvrar = NVRARPlanner(fabric: fabric, profile: profile, ncclVersion: ncclVersion)
+    runtime = RuntimePlanner(fabric: fabric, profile: profile)
   }
 
   /// The plan of a call.
@@ -83,12 +89,27 @@ public struct Planner: Sendable {
     _ name: AlgorithmName, for call: CollectiveCall, pricing: Pricing = .library,
     parameters: NVRARPlanner.Parameters = .standard
   ) throws(PlanError) -> Plan {
-    let layout = Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode)
+    if case .runtime(let form) = pricing {
+      return runtime.priced(
+        try plan(name, call, channels: form.channels, parameters), for: call, as: form)
+    }
+    let plan = try plan(name, call, channels: nil, parameters)
+    switch name {
+    case .nccl, .nvrar: return try priced(plan, pricing)
+    case .plain, .imported: return stepsPriced(plan, call, pricing)
+    }
+  }
+
+  /// The plan of a call as its library runs it; a plain schedule is priced by its links alone.
+  private func plan(
+    _ name: AlgorithmName, _ call: CollectiveCall, channels: Int?,
+    _ parameters: NVRARPlanner.Parameters
+  ) throws(PlanError) -> Plan {
     switch name {
     case .nccl(let algorithm, let protocolName):
       guard let plan = nccl.plan(for: call, algorithm: algorithm, protocolName: protocolName)
       else { throw missing(call, algorithm) }
-      return try priced(plan, pricing)
+      return plan
     case .nvrar(let inNode):
       try require(.allReduce, call, "nvrar")
       guard let plan = nvrar.plan(for: call, parameters: parameters, inNode: inNode) else {
@@ -98,11 +119,11 @@ public struct Planner: Sendable {
           fix: "use nvrar:one-shot or nvrar:nccl; multicast needs an NVSwitch, Hopper or later, an "
             + "even number of GPUs, and parts of whole 4-byte words")
       }
-      return try priced(plan, pricing)
+      return plan
     case .plain(let algorithm):
-      return stepsPriced(try algorithm.plan(for: call, layout: layout), call, pricing)
+      return try algorithm.plan(for: call, layout: layout, channels: channels)
     case .imported(let program):
-      return stepsPriced(try program.plan(for: call, layout: layout), call, pricing)
+      return try program.plan(for: call, layout: layout)
     }
   }
 
@@ -152,7 +173,7 @@ public struct Planner: Sendable {
 
   private func priced(_ plan: Plan, _ pricing: Pricing) throws(PlanError) -> Plan {
     switch pricing {
-    case .library:
+    case .library, .runtime:
       return plan
     case .ideal:
       return plan.priced(

@@ -30,20 +30,28 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
   /// The plan of a call that is priced by its links alone.
   ///
   /// - Throws: ``PlanError`` if the algorithm lacks the collective or cannot serve the layout.
-  public func plan(for call: CollectiveCall, layout: Layout) throws(PlanError) -> Plan {
+  public func plan(
+    for call: CollectiveCall, layout: Layout, channels: Int? = nil
+  ) throws(PlanError) -> Plan {
     Plan(
-      algorithm: rawValue, protocolName: "ideal", channels: 1,
+      algorithm: rawValue, protocolName: "ideal", channels: channels ?? 1,
       costs: .ideal(elementBytes: call.type.bytes, kernels: 1),
       schedule: try schedule(
-        call.collective, layout: layout, elements: call.elements, inPlace: call.inPlace))
+        call.collective, layout: layout, elements: call.elements, channels: channels,
+        inPlace: call.inPlace))
   }
 
   /// The schedule of a collective; what the ranks cannot share evenly is left out where they must.
   func schedule(
-    _ collective: Collective = .allReduce, layout: Layout, elements: Int, inPlace: Bool
+    _ collective: Collective = .allReduce, layout: Layout, elements: Int, channels: Int? = nil,
+    inPlace: Bool
   ) throws(PlanError) -> AnySchedule {
     guard collectives.contains(collective) else {
       throw PlanError(lacking: collective, in: rawValue)
+    }
+    if let channels {
+      return try dealt(
+        collective, layout: layout, elements: elements, channels: channels, inPlace: inPlace)
     }
     let size = collective.wholeElements(elements, ranks: layout.ranks)
     switch collective {
@@ -55,6 +63,29 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
       return self == .ring
         ? .rootedChain(RootedChain(collective, layout: layout, elements: size, inPlace: inPlace))
         : .rootedTree(RootedTree(collective, layout: layout, elements: size, inPlace: inPlace))
+    }
+  }
+
+  /// An all-reduce whose data are dealt to several channels.
+  private func dealt(
+    _ collective: Collective, layout: Layout, elements: Int, channels: Int, inPlace: Bool
+  ) throws(PlanError) -> AnySchedule {
+    guard collective == .allReduce else {
+      throw PlanError(
+        problem: "\(collective.rawValue) has no channels", fix: "leave --channels out")
+    }
+    switch self {
+    case .ring:
+      return .ring(
+        Ring(layout: layout, elements: elements, channels: channels, inPlace: inPlace))
+    case .tree:
+      return .tree(
+        Tree(
+          layout: layout, elements: elements, channels: channels,
+          secondTreeFrom: (channels + 1) / 2, inPlace: inPlace))
+    default:
+      throw PlanError(
+        problem: "\(rawValue) has no channels", fix: "leave --channels out")
     }
   }
 

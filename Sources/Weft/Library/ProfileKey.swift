@@ -84,6 +84,25 @@ extension Profile {
     /// What one thread block of the exchange polls and adds, in wire bytes.
     case nvrarLane = "nvrar.block-bandwidth"
 
+    // Weft's own runtime on GPUs.
+    /// From the start of a kernel until its blocks act, and from their end to the kernel's.
+    case runtimeStart = "runtime.start"
+    /// A meeting of all lanes of a rank inside a kernel.
+    case runtimeMeet = "runtime.meet"
+    /// From the arrival of a message until the block acts on it, by wire.
+    case runtimeLLStep = "runtime.ll.step"
+    case runtimeLL128Step = "runtime.ll128.step"
+    case runtimeSimpleStep = "runtime.simple.step"
+    /// From a put or signal of a block to its first byte on a link.
+    case runtimePut = "runtime.put"
+    /// What one thread block moves, in wire bytes, by wire, and of cells with flags.
+    case runtimeLLLane = "runtime.ll.block-bandwidth"
+    case runtimeLL128Lane = "runtime.ll128.block-bandwidth"
+    case runtimeSimpleLane = "runtime.simple.block-bandwidth"
+    case runtimeCellsLane = "runtime.cells.block-bandwidth"
+    /// What its stores reach of a link's rate.
+    case runtimeLinkEfficiency = "runtime.link-efficiency"
+
     // Memory-bound kernels and copies.
     case memoryEfficiency = "memory.efficiency"
 
@@ -126,12 +145,13 @@ extension Profile {
     public var dimension: Dimension {
       if let dimension = kernelDimension { return dimension }
       return switch self {
-      case .ncclLLLane, .ncclLL128Lane, .ncclSimpleLane, .nvshmemLane, .nvrarLane:
+      case .ncclLLLane, .ncclLL128Lane, .ncclSimpleLane, .nvshmemLane, .nvrarLane,
+        .runtimeLLLane, .runtimeLL128Lane, .runtimeSimpleLane, .runtimeCellsLane:
         .bandwidth
       case .memoryEfficiency, .gemmComputeEfficiency, .gemmMemoryEfficiency,
         .decodeAttentionMemoryEfficiency, .prefillAttentionComputeEfficiency, .ncclFurtherPeer,
         .ncclScaleUpEfficiency, .ncclNVLSEfficiency, .ncclNetworkEfficiency,
-        .nvshmemNetworkEfficiency:
+        .nvshmemNetworkEfficiency, .runtimeLinkEfficiency:
         .ratio
       case .memoryReserved: .size
       default: .duration

@@ -46,6 +46,8 @@ public struct RuntimePlan: Hashable, Sendable {
 
   /// The most operations that a plan holds: 4 million, a file of 224 MiB.
   static let operationLimit = 1 << 22
+  /// The most slots of a connection, as NCCL's protocols have.
+  static let mostSlots = 8
   /// Slots of all connections of a rank take no more memory than this, down to two slots each.
   static let slotBytes = 256 << 20
 
@@ -79,7 +81,8 @@ public struct RuntimePlan: Hashable, Sendable {
     }
     self.bodies = bodies
     let perSlot = Self.bytesPerSlot(bodies, lanes: schedule.lanes) * labels.type.bytes
-    slots = max(2, min(labels.slots, Self.slotBytes / max(1, perSlot)))
+    // A power of two, so that a slot is found without a division.
+    slots = Self.powerOfTwo(upTo: max(2, min(labels.slots, Self.slotBytes / max(1, perSlot))))
     let options = Verifier.Options(calls: max(2, prefix + 2 * period), slots: slots)
     let report = Verifier.verify(schedule, options: options)
     guard report.isProved else {
@@ -95,6 +98,10 @@ public struct RuntimePlan: Hashable, Sendable {
 // MARK: - Calls
 
 extension RuntimePlan {
+  private static func powerOfTwo(upTo limit: Int) -> Int {
+    1 << (Int.bitWidth - 1 - limit.leadingZeroBitCount)
+  }
+
   /// After how many calls a series begins to repeat, and every how many calls it does.
   private static func repetition(
     of schedule: some Schedule
@@ -185,7 +192,7 @@ extension Plan {
   public func runtimePlan(for call: CollectiveCall) throws(PlanError) -> RuntimePlan {
     let labels = RuntimePlan.Labels(
       algorithm: algorithm, protocolName: protocolName, type: call.type, bytes: call.bytes,
-      channels: channels, slots: min(costs.slots, 8))
+      channels: channels, slots: runtimeSlots)
     return try schedule.open(Recording(labels: labels))
   }
 }

@@ -62,12 +62,9 @@ public struct VerificationCase: Sendable {
       }
       return try program.schedule(collective, layout: layout, elements: elements)
     }
-    guard collective == .allReduce || channels == nil else {
-      throw PlanError(
-        problem: "\(collective.rawValue) has no channels", fix: "leave --channels out")
-    }
     if case .plain(let plain) = algorithm, collective != .allReduce {
-      return try plain.schedule(collective, layout: layout, elements: elements, inPlace: inPlace)
+      return try plain.schedule(
+        collective, layout: layout, elements: elements, channels: channels, inPlace: inPlace)
     }
     guard collective == .allReduce else {
       if case .nvrar = algorithm { throw PlanError(lacking: collective, in: "nvrar") }
@@ -77,16 +74,8 @@ public struct VerificationCase: Sendable {
   }
 
   private func allReduce() throws(PlanError) -> AnySchedule {
-    switch (algorithm, channels) {
-    case (.plain(.ring), let channels?):
-      return .ring(
-        Ring(layout: layout, elements: elements, channels: channels, inPlace: inPlace))
-    case (.plain(.tree), let channels?):
-      return .tree(
-        Tree(
-          layout: layout, elements: elements, channels: channels,
-          secondTreeFrom: (channels + 1) / 2, inPlace: inPlace))
-    case (.nvrar(let inNode), let blocks):
+    switch algorithm {
+    case .nvrar(let inNode):
       let phases: NVRAR.InNode =
         switch inNode {
         case nil, .oneShot: .puts
@@ -96,14 +85,12 @@ public struct VerificationCase: Sendable {
         }
       return .nvrar(
         NVRAR(
-          layout: layout, elements: elements, blocks: blocks ?? 8, inNode: phases,
+          layout: layout, elements: elements, blocks: channels ?? 8, inNode: phases,
           inPlace: inPlace))
-    case (.plain(let algorithm), nil):
-      return try algorithm.schedule(layout: layout, elements: elements, inPlace: inPlace)
-    case (.plain(let algorithm), _):
-      throw PlanError(
-        problem: "\(algorithm.rawValue) has no channels", fix: "leave --channels out")
-    case (.nccl, _), (.imported, _):
+    case .plain(let algorithm):
+      return try algorithm.schedule(
+        layout: layout, elements: elements, channels: channels, inPlace: inPlace)
+    case .nccl, .imported:
       throw PlanError(
         problem: "what NCCL runs depends on the machine and the size",
         fix: "verify the schedule it uses: ring or tree, with --channels and --slots 8")

@@ -72,6 +72,19 @@ struct Region: Hashable, Sendable {
     Parts(of: self, count: parts)[index]
   }
 
+  /// The part `index` of `parts` parts that begin at multiples of 8 elements, 16 bytes of a 2-byte
+  /// type: a thread moves so much at a time, and where parts begin in between it cannot.
+  ///
+  /// The last part has what is left over. Parts shorter than that are as ``part(_:of:)`` makes them.
+  func aligned(_ index: Int, of parts: Int) -> Region {
+    Parts(alignedIn: self, count: parts)[index]
+  }
+
+  /// Whether so many elements fall into aligned parts of one length.
+  static func isEven(_ count: Int, parts: Int) -> Bool {
+    count % (count >= parts * Parts.alignment ? parts * Parts.alignment : parts) == 0
+  }
+
   /// Parts `range` of `parts` nearly equal parts, as one region.
   func parts(_ range: Range<Int>, of parts: Int) -> Region {
     let first = part(range.lowerBound, of: parts).offset
@@ -81,19 +94,40 @@ struct Region: Hashable, Sendable {
   }
 }
 
-/// Nearly equal parts of a region, divided once; the first few are one longer.
+/// Nearly equal parts of a region, divided once; the first few are one unit longer.
 struct Parts: Sendable {
+  /// The elements of a unit of aligned parts.
+  static let alignment = 8
+
   private let offset: Int
   private let each: Int
   private let extra: Int
+  /// The number of the last part, which has what is no whole unit.
+  private let last: Int32
+  private let rest: Int16
+  private let unit: Int16
 
-  init(of region: Region, count: Int) {
+  init(of region: Region, count: Int) { self.init(of: region, count: count, unit: 1) }
+
+  /// Parts as ``Region/aligned(_:of:)`` says.
+  init(alignedIn region: Region, count: Int) {
+    let isLong = region.count >= count * Self.alignment
+    self.init(of: region, count: count, unit: isLong ? Self.alignment : 1)
+  }
+
+  private init(of region: Region, count: Int, unit: Int) {
     offset = region.offset
-    (each, extra) = region.count.quotientAndRemainder(dividingBy: count)
+    let (units, rest) = region.count.quotientAndRemainder(dividingBy: unit)
+    (each, extra) = units.quotientAndRemainder(dividingBy: count)
+    last = Int32(count - 1)
+    self.rest = Int16(rest)
+    self.unit = Int16(unit)
   }
 
   subscript(index: Int) -> Region {
-    Region(
-      offset: offset + index * each + min(index, extra), count: each + (index < extra ? 1 : 0))
+    let unit = Int(unit)
+    return Region(
+      offset: offset + (index * each + min(index, extra)) * unit,
+      count: (each + (index < extra ? 1 : 0)) * unit + (index == Int(last) ? Int(rest) : 0))
   }
 }

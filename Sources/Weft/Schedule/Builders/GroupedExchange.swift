@@ -73,7 +73,7 @@ struct GroupedExchange: Schedule {
       while item < parts.ranks * channelsPerPeer {
         // The rank's own part comes first: a copy, done by the lane that sends.
         let (distance, share) = item.quotientAndRemainder(dividingBy: channelsPerPeer)
-        let whole = Region(offset: 0, count: parts.count).part(share, of: channelsPerPeer)
+        let whole = Region(offset: 0, count: parts.count).aligned(share, of: channelsPerPeer)
         guard start < whole.count, sends || distance > 0 else {
           item += channels
           start = 0

@@ -55,8 +55,18 @@ struct Ring: Schedule {
   var kernels: [Kernel] { [Kernel("ring")] }
 
   /// Chunks of one length make every node's part the same; shares always are of one length.
-  var symmetry: Symmetry {
-    collective.hasParts || elements % (lanes * layout.ranks * slices) == 0 ? .translation : .none
+  var symmetry: Symmetry { collective.hasParts || isEven ? .translation : .none }
+
+  private var isEven: Bool {
+    guard Region.isEven(elements, parts: lanes) else { return false }
+    let channel = elements / lanes
+    let most = chunkElements.multipliedReportingOverflow(by: layout.ranks)
+    let loop = most.overflow ? channel : min(channel, most.partialValue)
+    let last = loop > 0 ? channel % loop : 0
+    return [loop, last].allSatisfy { length in
+      Region.isEven(length, parts: layout.ranks)
+        && Region.isEven(length / layout.ranks, parts: slices)
+    }
   }
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
@@ -89,7 +99,7 @@ struct Ring: Schedule {
       parts = PartedBuffers(
         ring.collective, elements: ring.elements, rank: rank, ranks: ranks, inPlace: ring.inPlace)
       let whole = ring.collective.hasParts ? ring.elements / ranks : ring.elements
-      channel = Region(offset: 0, count: whole).part(path.channel, of: ring.lanes)
+      channel = Region(offset: 0, count: whole).aligned(path.channel, of: ring.lanes)
       slices = ring.slices
       position = path.position(of: rank)
       previous = Port(peer: path.rank(at: (position + ranks - 1) % ranks), lane: path.channel)
@@ -99,7 +109,7 @@ struct Ring: Schedule {
       loop = Region(
         offset: channel.offset,
         count: most.overflow ? channel.count : min(channel.count, most.partialValue))
-      chunks = Parts(of: loop, count: count)
+      chunks = Parts(alignedIn: loop, count: count)
       step = steps.first
       part = steps.part(of: position, at: step)
     }
@@ -130,13 +140,13 @@ struct Ring: Schedule {
     ) -> (source: Location, destination: Location, count: Int) {
       guard parts.collective.hasParts else {
         var part = chunks[chunk]
-        if slices > 1 { part = part.part(slice, of: slices) }
+        if slices > 1 { part = part.aligned(slice, of: slices) }
         return (
           Location(buffer: 0, offset: part.offset),
           Location(buffer: parts.inPlace ? 0 : 1, offset: part.offset), part.count
         )
       }
-      let part = loop.part(slice, of: slices)
+      let part = loop.aligned(slice, of: slices)
       let owner = path.rank(at: chunk)
       var source = parts.input(owner)
       var destination = parts.output(owner)
@@ -160,7 +170,7 @@ struct Ring: Schedule {
       let left = channel.offset + channel.count - start
       guard left > 0 else { return false }
       loop = Region(offset: start, count: min(left, loop.count))
-      chunks = Parts(of: loop, count: parts.collective.hasParts ? 1 : steps.members)
+      chunks = Parts(alignedIn: loop, count: parts.collective.hasParts ? 1 : steps.members)
       step = steps.first
       part = steps.part(of: position, at: step)
       return true

@@ -66,7 +66,7 @@ struct RootedChain: Schedule {
       let last = isBroadcast ? (root + ranks - 1) % ranks : root
       caller = schedule.caller
       channel = Region(offset: 0, count: schedule.elements)
-        .part(path.channel, of: schedule.lanes)
+        .aligned(path.channel, of: schedule.lanes)
       chunk = schedule.chunkElements
       isAlone = ranks == 1
       previous = Port(peer: path.rank(at: (position + ranks - 1) % ranks), lane: path.channel)

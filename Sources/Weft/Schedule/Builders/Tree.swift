@@ -56,7 +56,7 @@ struct Tree: Schedule {
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     let (channel, direction) = lane.quotientAndRemainder(dividingBy: 2)
     return Cursor(
-      caller: caller, data: Region(offset: 0, count: elements).part(channel, of: channels),
+      caller: caller, data: Region(offset: 0, count: elements).aligned(channel, of: channels),
       chunk: chunkElements, edges: Edges(of: rank, channel: channel, in: self),
       goesUp: direction == 0)
   }

@@ -1,0 +1,151 @@
+/// How Weft's own runtime executes a schedule on GPUs.
+public struct RuntimeForm: Hashable, Sendable {
+  /// How messages travel.
+  public enum Wire: String, CaseIterable, Sendable {
+    /// Data, then a counter.
+    case simple
+    /// Lines of 16 bytes with 8 bytes of data and two flags.
+    case ll
+    /// Lines of 128 bytes with 120 bytes of data and a flag.
+    case ll128
+
+    /// The wire of a schedule whose longest message has so many bytes.
+    ///
+    /// Lines save a fence and a counter; the narrow ones double the bytes, the wide ones are stored by
+    /// a warp together. Measured on two H200 over NVLink, one thread block: they cross near these
+    /// lengths.
+    static func fitting(longestMessage bytes: Int) -> Wire {
+      bytes <= 32 << 10 ? .ll : bytes <= 128 << 10 ? .ll128 : .simple
+    }
+  }
+
+  /// The wire; nil leaves it to the length of the messages.
+  public var wire: Wire?
+  /// Whether the kernels of a call run as one whose lanes meet in between.
+  public var isFused: Bool
+  /// The channels of a plain ring or tree; nil for its own number.
+  public var channels: Int?
+
+  /// Creates a form.
+  public init(wire: Wire? = nil, isFused: Bool = false, channels: Int? = nil) {
+    self.wire = wire
+    self.isFused = isFused
+    self.channels = channels
+  }
+}
+
+/// Prices schedules as Weft's runtime for GPUs executes them (`Sources/Runtime/gpu`): a thread block
+/// per lane, direct stores to peers, no library in between.
+struct RuntimePlanner {
+  let fabric: Fabric
+  let profile: Profile
+
+  /// The plan with the costs of the runtime.
+  func priced(_ plan: Plan, for call: CollectiveCall, as form: RuntimeForm) -> Plan {
+    let wire = form.wire ?? plan.fittingWire(elementBytes: call.type.bytes)
+    return plan.priced(as: wire.rawValue, costs(of: plan, call, wire, isFused: form.isFused))
+  }
+
+  private func costs(
+    of plan: Plan, _ call: CollectiveCall, _ wire: RuntimeForm.Wire, isFused: Bool
+  ) -> Costs {
+    let kernels = plan.kernels
+    let start = profile.duration(.launchGraph) + profile.duration(.runtimeStart)
+    let block = profile.bandwidth(wire.blockBandwidth)
+    let cells = profile.bandwidth(.runtimeCellsLane)
+    let device = Bandwidth(
+      bytesPerSecond: Int(
+        Double(fabric.topology.gpu.memoryBandwidth.bytesPerSecond)
+          * profile.ratio(.memoryEfficiency)))
+    let step = profile.duration(wire.step)
+    let put = profile.duration(.runtimePut)
+    var costs = Costs(
+      elementBytes: call.type.bytes,
+      kernels: kernels.enumerated().map { index, kernel in
+        // A fused kernel has one block per lane throughout, and lanes that meet in between.
+        let fills = kernel.grid == .device && !isFused
+        return Costs.KernelCosts(
+          launch: index == 0 || !isFused ? start : profile.duration(.runtimeMeet),
+          laneBandwidth: fills ? device : plan.hasCells ? cells : block)
+      },
+      slots: plan.runtimeSlots, wire: wire.expansion,
+      receive: Costs.ByMedium(scaleUp: step, network: step),
+      put: Costs.ByMedium(scaleUp: put, network: put), signalBytes: 8)
+    // A thread passes on the line that it has read; a block's pass is what streams.
+    if wire != .simple { costs.streamGrain = 8 << 10 }
+    if call.launch == .eager {
+      // The host runs ahead until its launches take longer than the device.
+      let launches = isFused ? 1 : kernels.count
+      costs.enqueue = launches * profile.duration(.launchEager)
+    }
+    let efficiency = profile.ratio(.runtimeLinkEfficiency)
+    costs.linkEfficiency = Costs.ByMedium(scaleUp: efficiency, network: efficiency)
+    return costs
+  }
+}
+
+extension RuntimeForm.Wire {
+  fileprivate var expansion: (numerator: Int, denominator: Int) {
+    switch self {
+    case .simple: (1, 1)
+    case .ll: (2, 1)
+    case .ll128: (128, 120)
+    }
+  }
+
+  fileprivate var step: Profile.Key {
+    switch self {
+    case .simple: .runtimeSimpleStep
+    case .ll: .runtimeLLStep
+    case .ll128: .runtimeLL128Step
+    }
+  }
+
+  fileprivate var blockBandwidth: Profile.Key {
+    switch self {
+    case .simple: .runtimeSimpleLane
+    case .ll: .runtimeLLLane
+    case .ll128: .runtimeLL128Lane
+    }
+  }
+}
+
+extension Plan {
+  /// The kernels of a call.
+  var kernels: [Kernel] { schedule.open(Kernels()) }
+
+  /// Whether ranks exchange data in cells with flags, and not in messages.
+  var hasCells: Bool { schedule.open(Buffers()).contains { $0.storage == .flaggedCells } }
+
+  /// The wire of the longest message that a rank sends.
+  func fittingWire(elementBytes: Int) -> RuntimeForm.Wire {
+    .fitting(longestMessage: schedule.open(LongestMessage()) * elementBytes)
+  }
+
+  /// The slots of a connection in a runtime plan.
+  var runtimeSlots: Int { min(costs.slots, RuntimePlan.mostSlots) }
+
+  private struct Kernels: AnySchedule.Visitor {
+    func visit(_ schedule: some Schedule) -> [Kernel] { schedule.kernels }
+  }
+
+  private struct Buffers: AnySchedule.Visitor {
+    func visit(_ schedule: some Schedule) -> [Buffer] { schedule.buffers }
+  }
+
+  /// The elements of the longest message of ranks 0 and 1; others send no longer ones.
+  private struct LongestMessage: AnySchedule.Visitor {
+    func visit(_ schedule: some Schedule) -> Int {
+      var longest = 0
+      for rank in 0..<min(2, schedule.layout.ranks) {
+        for lane in 0..<schedule.lanes {
+          var cursor = schedule.cursor(rank: rank, lane: lane, call: 0)
+          while let operation = cursor.next() {
+            if operation.actions.contains(.send) { longest = max(longest, operation.count) }
+          }
+        }
+      }
+      return longest
+    }
+  }
+}
