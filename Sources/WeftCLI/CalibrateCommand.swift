@@ -13,13 +13,16 @@ struct CalibrateCommand: ParsableCommand {
       Every measured call is simulated inside the fit. What the data do not determine stays nominal \
       and is named with the reason. The profile that -o writes holds values, standard errors, \
       correlations and residuals; commands that take --profile then give 95 % intervals. Rows of \
-      different systems, versions or environments never share a fit unless --pool asks for it.
+      different systems, versions or environments never share a fit unless --pool asks for it. Files \
+      of kernel times give the kernels' coefficients, and files of decode steps or serving runs, with \
+      --model and --engine, what the engine adds to them.
       """)
 
   @OptionGroup var topology: TopologyOptions
   @OptionGroup var start: ProfileOptions
   @OptionGroup var rowsOptions: MeasurementOptions
   @OptionGroup var fitting: FittingOptions
+  @OptionGroup var steps: StepOptions
   @OptionGroup var global: GlobalOptions
 
   @Flag(help: "Say which sizes, nodes and protocols to measure next.")
@@ -39,6 +42,9 @@ struct CalibrateCommand: ParsableCommand {
     let nominal = try start.load(for: file.topology, global)
     if rowsOptions.measurements.contains(where: KernelFile.isKernelFile) {
       return try calibrateKernels(file.topology, nominal)
+    }
+    if rowsOptions.measurements.contains(where: StepFile.isStepFile) {
+      return try calibrateSteps(file.topology, nominal)
     }
     let validation = try rowsOptions.calls(on: file.topology, profile: nominal)
     let system = try validation.onlySystem(pooled: fitting.pool)
@@ -66,13 +72,31 @@ struct CalibrateCommand: ParsableCommand {
     try printed.emit(report)
   }
 
+  /// Refuses files of another kind beside those of one.
+  private func checkAll(_ belong: (String) -> Bool, are what: String) throws(Failure) {
+    if let other = rowsOptions.measurements.first(where: { !belong($0) }) {
+      throw Failure(
+        .usage, "\(other) has no \(what), other files do",
+        fix: "calibrate kernels, steps and collectives one after the other")
+    }
+  }
+
+  /// Fits files of decode steps or serving runs, which need a model and an engine.
+  private func calibrateSteps(_ topology: Topology, _ nominal: Profile) throws {
+    try checkAll(StepFile.isStepFile, are: "steps")
+    let own = try start.profile.map { try ProfileFile(path: $0).profile }
+    let steps = try StepCalibration(
+      steps, topology: topology, nominal: nominal, own: own, name: name, date: date, global)
+    let (report, profile) = try global.timed("the calibration") {
+      try steps.run(
+        rowsOptions.measurements, system: StepCalibration.system(rowsOptions.conditions))
+    }
+    try emit(report, profile)
+  }
+
   /// Fits files of kernel times, which go by shape and not by rows of calls.
   private func calibrateKernels(_ topology: Topology, _ nominal: Profile) throws {
-    if let other = rowsOptions.measurements.first(where: { !KernelFile.isKernelFile($0) }) {
-      throw Failure(
-        .usage, "\(other) has no kernels, other files do",
-        fix: "calibrate kernels and collectives one after the other")
-    }
+    try checkAll(KernelFile.isKernelFile, are: "kernels")
     let kernels = KernelCalibration(
       topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
     let (report, profile) = try global.timed("the calibration") {
@@ -112,7 +136,8 @@ struct CalibrateCommand: ParsableCommand {
         system.calls.map(validation.observation), model: validation.model,
         topology: validation.topology, nominal: validation.profile, options: fitting.options
       ) { stage in
-        progress.update("\(stage.name), step \(stage.step), \(stage.simulations) simulations")
+        progress.update(
+          "\(stage.name), \(stage.simulations) simulations", stage.step, of: stage.most)
       }
     } catch let error as FitError {
       throw Failure(

@@ -130,7 +130,8 @@ struct PredictCommand: ParsableCommand {
       libraries: try libraries(),
       workload: try InferenceWorkload(
         batch: try batches().first ?? 1, prompt: prompt, decode: decode),
-      weights: try type("--dtype", dtype), keyValues: try type("--kv-dtype", kvDtype),
+      weights: try Self.type("--dtype", dtype),
+      keyValues: try Self.type("--kv-dtype", kvDtype),
       engine: engine.engine)
   }
 
@@ -217,10 +218,11 @@ extension PredictCommand {
     return libraries
   }
 
-  private func type(_ flag: String, _ name: String?) throws(Failure) -> DataType? {
+  /// The type that an option names; nil if it is not given.
+  static func type(_ flag: String, _ name: String?) throws(Failure) -> DataType? {
     guard let name else { return nil }
     if let type = DataType(name: name) { return type }
-    throw Self.unknown(flag, name, among: DataType.allCases.map(\.rawValue))
+    throw unknown(flag, name, among: DataType.allCases.map(\.rawValue))
   }
 
   private static func unknown(_ flag: String, _ name: String, among names: [String]) -> Failure {

@@ -113,6 +113,49 @@ import Testing
     #expect(outcome.errors.contains("  fix: ") && outcome.output.isEmpty)
   }
 
+  private static let steps =
+    "what,model,tp,batch,context_or_bytes,time_us\n"
+    + [(1, 128), (1, 1024), (4, 128), (4, 1024), (16, 128), (16, 1024)].map {
+      "decode_step,llama-3.1-8b,1,\($0),\($1),\(6000 + 40 * $0)\n"
+    }.joined()
+
+  @Test func `steps and serving runs give an engine's terms with their errors`() throws {
+    let path = try folder.write(Self.steps + "all_reduce,x,2,1,8192,20\n", to: "steps.csv")
+    let profile = folder.path + "/steps.yaml"
+    let model = "--model llama-3.1-8b --engine torch-graph"
+    let outcome = try weft(
+      "calibrate --topology h200-pair --measurements \(path) \(model) -o \(profile)")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("host.step") && outcome.output.contains("6 rows"))
+    #expect(outcome.output.contains("unseen half") && outcome.output.contains("not used: 1 rows"))
+    let text = try String(contentsOfFile: profile, encoding: .utf8)
+    #expect(text.contains("host.per-sequence:") && text.contains("standard_error:"))
+    let used = try weft(
+      "predict --topology h200-pair --gpus 1 --batch 1 --prompt 127 --decode 2 \(model) "
+        + "--profile \(profile) --format json")
+    #expect(used.status == 0, "\(used.errors)")
+
+    let serving = try folder.write(
+      "system,concurrency,tensor_parallel,prompt_tokens,output_tokens,tpot_ms\n"
+        + "h200,4,1,1024,128,8.1\nh200,8,1,1024,128,8.9\nh100,4,1,1024,128,9.9\n",
+      to: "serving.csv")
+    let mixed = try weft("calibrate --topology h200-pair --measurements \(serving) \(model)")
+    #expect(mixed.status == 65 && mixed.errors.contains("the rows are of 2 systems: h100, h200"))
+    let own = try weft(
+      "calibrate --topology h200-pair --measurements \(serving) \(model) --where system=h200")
+    #expect(own.status == 0 && own.output.contains("2 rows"), "\(own.errors)")
+  }
+
+  @Test func `steps need a model and an engine, and no other files beside them`() throws {
+    let path = try folder.write(Self.steps, to: "steps.csv")
+    let bare = try weft("calibrate --topology h200-pair --measurements \(path)")
+    #expect(bare.status == 64 && bare.errors.contains("--model and --engine"))
+    let both = try weft(
+      "calibrate --topology h200-pair --measurements \(path) \(file) --model llama-3.1-8b "
+        + "--engine torch-graph")
+    #expect(both.status == 64 && both.errors.contains("m.csv has no steps"))
+  }
+
   @Test(arguments: ["size_bytes", "time_us"])
   func `a lacking column is named`(column: String) throws {
     let whole = try String(contentsOfFile: file, encoding: .utf8)

@@ -39,6 +39,15 @@ import WeftFiles
     #expect(fit.profile[.gemmFloor]?.standardError != nil)
   }
 
+  @Test func `a limit of what a long k costs is found again`() throws {
+    var truth = nominal
+    truth[.gemmSerialMost] = .init(value: 4e-6, source: "a test")
+    truth[.gemmSerialK] = .init(value: 2e-6, source: "a test")
+    let fit = try KernelFit(products(under: truth), gpu: gpu, nominal: nominal)
+    #expect(abs((fit.profile[.gemmSerialMost]?.value ?? 0) / 4e-6 - 1) < 0.02)
+    #expect(abs((fit.profile[.gemmSerialK]?.value ?? 0) / 2e-6 - 1) < 0.05)
+  }
+
   @Test func `keys that were asked for stay nominal`() throws {
     let fit = try KernelFit(
       products(under: nominal), gpu: gpu, nominal: nominal, held: ["gemm.floor"])

@@ -50,13 +50,16 @@ extension Simulation where Network: ~Copyable {
     }
     assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
     let overhead = receiveCost(id)
-    if start + overhead > time {
-      queue.push(Event(.lane, Int32(index)), at: start + overhead)
+    let isFoundLate = looksLate(index, for: start)
+    let begin = (isFoundLate ? lanes[index].now : start) + overhead
+    if begin > time {
+      queue.push(Event(.lane, Int32(index)), at: begin)
       return false
     }
     // What made the head late is what made the message late, but for the bytes behind the head.
-    lanes[index].wait(
-      until: start + overhead, path: streams ? headPath(id) : tailPath(id))
+    var path = isFoundLate ? lanes[index].path : streams ? headPath(id) : tailPath(id)
+    if isFoundLate { path.synchronization += overhead }
+    lanes[index].wait(until: begin, path: path)
     ports[port].first = messages[id].next
     if ports[port].first < 0 { ports[port].last = -1 }
     if streams {
@@ -66,6 +69,14 @@ extension Simulation where Network: ~Copyable {
     }
     lanes[index].taken = port
     return true
+  }
+
+  /// Whether a lane begins to look for a message that has been there for a while.
+  ///
+  /// It looks for the messages of all children at once.
+  private mutating func looksLate(_ index: Int, for start: SimDuration) -> Bool {
+    costs.looksWhenFree && start < lanes[index].now
+      && !lanes[index].atHand.continues(with: lanes[index].operation)
   }
 
   /// Takes a free slot of the port that the operation sends through; false if there is none.

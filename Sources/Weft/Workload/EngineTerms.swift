@@ -25,8 +25,8 @@ public struct StepMeasurement: Hashable, Sendable {
 /// one with the least `n ln(rss / n) + k ln n` (Schwarz 1978), so that a few steps of one kind do
 /// not pay for terms they say nothing about.
 public struct EngineTerms: Sendable {
-  /// The terms in force; those left out are zero.
-  public var values: [(key: Profile.Key, seconds: Double)]
+  /// The terms in force with their standard errors; those left out are zero and have none.
+  public var values: [(key: Profile.Key, seconds: Double, standardError: Double)]
   /// The absolute errors before and after, in per cent, one per measurement.
   public var errors: [(before: Double, after: Double)]
 
@@ -56,7 +56,8 @@ public struct EngineTerms: Sendable {
           counts: try Self.counts(measurement, request)))
     }
     let solution = Self.solve(rows)
-    values = zip(Self.keys, solution).map { ($0, $1) }
+    let spread = Self.standardErrors(rows, solution)
+    values = Self.keys.indices.map { (Self.keys[$0], solution[$0], spread[$0]) }
     errors = rows.map { row in
       let after = row.predicted + zip(solution, row.counts).map(*).reduce(0, +)
       return (100 * abs(row.before / row.time - 1), 100 * abs(after / row.time - 1))
@@ -66,10 +67,22 @@ public struct EngineTerms: Sendable {
   /// The profile with the terms in place of its own.
   public func applied(to profile: Profile, source: String) -> Profile {
     var result = profile
-    for (key, seconds) in values {
-      result[key] = Profile.Parameter(value: seconds, source: source)
+    for (key, seconds, error) in values {
+      result[key] = Profile.Parameter(value: seconds, standardError: error, source: source)
     }
     return result
+  }
+
+  /// The absolute errors of a request's own terms on measurements, in per cent.
+  ///
+  /// - Throws: As the fit does.
+  public static func errors(
+    of measurements: [StepMeasurement], _ request: PredictionRequest,
+    timer: inout some CollectiveTimer
+  ) throws -> [Double] {
+    try measurements.map {
+      100 * abs(try step($0, request, timer: &timer).seconds / $0.time.seconds - 1)
+    }
   }
 
   struct Row {
@@ -155,19 +168,45 @@ extension EngineTerms {
     return best.solution
   }
 
+  /// The standard errors of a solution, `s^2 (A' A)^-1` over the terms in force; zero for the others
+  /// and where no row is to spare.
+  private static func standardErrors(_ rows: [Row], _ solution: [Double]) -> [Double] {
+    var result = [Double](repeating: 0, count: solution.count)
+    let chosen = solution.indices.filter { solution[$0] > 0 }
+    guard rows.count > chosen.count else { return result }
+    let counts = rows.map { row in chosen.map { row.counts[$0] / row.time } }
+    let rest = rows.reduce(0.0) { sum, row in
+      let terms = zip(solution, row.counts).map(*).reduce(0, +)
+      let error = (row.time - row.predicted - terms) / row.time
+      return sum + error * error
+    }
+    let normal = chosen.indices.map { one in
+      chosen.indices.map { other in counts.reduce(0.0) { $0 + $1[one] * $1[other] } }
+    }
+    for place in chosen.indices {
+      let unit = chosen.indices.map { $0 == place ? 1.0 : 0 }
+      guard let column = solved(normal, unit) else { continue }
+      let variance = rest / Double(rows.count - chosen.count) * column[place]
+      result[chosen[place]] = max(0, variance).squareRoot()
+    }
+    return result
+  }
+
   /// The least-squares solution for some of the terms; nil where they cannot be told apart.
   private static func normalSolution(
     _ rows: [(target: Double, counts: [Double])], _ chosen: [Int]
   ) -> [Double]? {
-    var matrix: [[Double]] = []
-    for one in chosen {
-      var line = chosen.map { other in
-        rows.reduce(0.0) { $0 + $1.counts[one] * $1.counts[other] }
-      }
-      line.append(rows.reduce(0.0) { $0 + $1.counts[one] * $1.target })
-      matrix.append(line)
-    }
-    let size = chosen.count
+    solved(
+      chosen.map { one in
+        chosen.map { other in rows.reduce(0.0) { $0 + $1.counts[one] * $1.counts[other] } }
+      },
+      chosen.map { one in rows.reduce(0.0) { $0 + $1.counts[one] * $1.target } })
+  }
+
+  /// The solution of a symmetric system by elimination; nil if it is singular.
+  private static func solved(_ system: [[Double]], _ right: [Double]) -> [Double]? {
+    var matrix = zip(system, right).map { $0 + [$1] }
+    let size = right.count
     let diagonal = matrix.indices.map { matrix[$0][$0] }
     for pivot in 0..<size {
       let row = (pivot..<size).max { abs(matrix[$0][pivot]) < abs(matrix[$1][pivot]) } ?? pivot

@@ -4,18 +4,33 @@ public import Weft
 ///
 /// Steps have the columns `tp, batch, context_or_bytes, time_us`, serving runs `tensor_parallel,
 /// concurrency, prompt_tokens, output_tokens, tpot_ms`; others are ignored but for `what` (only
-/// `decode_step` counts) and `system`.
+/// `decode_step` counts) and `system`, by which rows can be chosen.
 public struct StepFile: Sendable {
   /// The measurements that can be used.
   public private(set) var measurements: [StepMeasurement] = []
   /// The rows that cannot, each with its line and the reason.
   public private(set) var unused: [String] = []
+  /// The systems that the measurements name.
+  public private(set) var systems: Set<String> = []
+
+  /// Whether a file's header is that of steps or serving runs.
+  public static func isStepFile(_ path: String) -> Bool {
+    guard let text = try? TextFile.read(path),
+      let line = text.split(whereSeparator: \.isNewline).first
+    else { return false }
+    let columns = Set(line.split(separator: ",").map { $0.trimmed })
+    return columns.contains("context_or_bytes") || columns.contains("tpot_ms")
+  }
 
   /// Reads a file.
   ///
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - system: A part of the system's name, in any case; rows of others are left aside. nil takes
+  ///     all.
   /// - Throws: ``InputError``: `missing` if it cannot be read, `badContent` if it has neither set
   ///   of columns, or a number is none.
-  public init(path: String) throws(InputError) {
+  public init(path: String, system: String? = nil) throws(InputError) {
     let table = try CSVTable(text: try TextFile.read(path), file: path)
     let steps = ["tp", "batch", "context_or_bytes", "time_us"]
     let serving = [
@@ -42,6 +57,7 @@ public struct StepFile: Sendable {
         }
         return value
       }
+      if let system, cell("system")?.lowercased().contains(system.lowercased()) != true { continue }
       if let what = cell("what"), what != "decode_step" {
         unused.append("\(path):\(row.line): '\(what)' is no decode step")
         continue
@@ -60,13 +76,15 @@ public struct StepFile: Sendable {
             tensor: tensor,
             workload: try InferenceWorkload(batch: batch, prompt: prompt, decode: decode),
             time: .microseconds(milliseconds * 1000)))
+        if let name = cell("system"), !name.isEmpty { systems.insert(name) }
       } catch {
         unused.append("\(path):\(row.line): \(error.problem)")
       }
     }
     guard !measurements.isEmpty else {
       throw InputError(
-        .badContent, place: path, problem: "there is no decode step in the file",
+        .badContent, place: path,
+        problem: "there is no decode step in the file" + (system.map { " of '\($0)'" } ?? ""),
         fix: unused.first ?? "add rows")
     }
   }
