@@ -121,7 +121,7 @@ import Testing
     let microsecond = SimDuration.microseconds(1)
     let plain: [Profile.Key: Double] = [
       .ncclChannels: 0, .ncclLLPass: 0, .ncclProxyLLFetched: 0, .ncclProxyLLRendezvous: 0,
-      .ncclProxyFetchedFrom: 193, .ncclProxyRendezvousFrom: 64 << 10,
+      .ncclProxyFetchedFrom: 193, .ncclProxyRendezvousFrom: 65_536,
     ]
     func added(_ bytes: Int, _ key: Profile.Key) throws -> SimDuration {
       try time(bytes, plain.merging([key: 1e-6]) { $1 }) - time(bytes, plain)
