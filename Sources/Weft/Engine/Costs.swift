@@ -137,6 +137,13 @@ public struct Costs: Hashable, Sendable {
       put: ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
   }
 
+  /// How long a lane handles so many bytes: at its rate, and an overhead for every further grain.
+  func work(_ bytes: Int, at rate: Bandwidth) -> SimDuration {
+    let time = rate.time(toMove: bytes)
+    guard let grain = streamGrain, grainOverhead > .zero, bytes > 0 else { return time }
+    return time + (bytes - 1) / grain * grainOverhead
+  }
+
   /// The bytes on the wire for a sent message of so many payload bytes, rounded up.
   func wireBytes(payload: Int) -> Int {
     guard wire.numerator != wire.denominator else { return payload }

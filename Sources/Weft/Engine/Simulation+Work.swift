@@ -10,7 +10,7 @@ extension Simulation where Network: ~Copyable {
     let operation = lanes[index].operation
     let moved = bytesMoved(index, operation)
     guard moved > 0 else { return true }
-    var duration = workTime(moved, at: rate)
+    var duration = costs.work(moved, at: rate)
     // Towards a GPU of the node the lane's stores are the transfer: it starts with the work, and
     // is no faster than the lane. A NIC fetches the message when it is complete.
     if storesDirectly(index) {
@@ -29,13 +29,6 @@ extension Simulation where Network: ~Copyable {
     lanes[index].path.reduction += duration
     queue.push(Event(.lane, Int32(index)), at: lanes[index].now)
     return false
-  }
-
-  /// How long a lane handles so many bytes: at its rate, and an overhead for every further grain.
-  private func workTime(_ bytes: Int, at rate: Bandwidth) -> SimDuration {
-    let time = rate.time(toMove: bytes)
-    guard let grain = costs.streamGrain, costs.grainOverhead > .zero else { return time }
-    return time + (bytes - 1) / grain * costs.grainOverhead
   }
 
   /// The rate in bytes per second that a lane's bytes leave with.
