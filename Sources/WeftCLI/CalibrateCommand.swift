@@ -127,7 +127,8 @@ struct CalibrateCommand: ParsableCommand {
         system.calls.map(validation.observation), model: validation.model,
         topology: validation.topology, nominal: validation.profile, options: fitting.options
       ) { stage in
-        progress.update("\(stage.name), step \(stage.step), \(stage.simulations) simulations")
+        progress.update(
+          "\(stage.name), \(stage.simulations) simulations", stage.step, of: stage.most)
       }
     } catch let error as FitError {
       throw Failure(

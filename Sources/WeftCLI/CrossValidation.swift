@@ -20,10 +20,11 @@ struct FittingOptions: ParsableArguments {
     guard maxParameters >= 1 else {
       throw Failure(.usage, "--max-parameters \(maxParameters) fits nothing", fix: "give 1 or more")
     }
-    if let name = hold.first(where: { CalibrationTerm.named($0) == nil }) {
+    let kernels = (MatrixProduct.keys + DecodeAttention.keys).map(\.rawValue)
+    let names = CalibrationTerm.all.map(\.name) + kernels
+    if let name = hold.first(where: { !names.contains($0) }) {
       throw Failure(
-        .usage, "--hold: there is no term '\(name)'",
-        fix: Failure.suggestion(name, CalibrationTerm.all.map(\.name)))
+        .usage, "--hold: there is no term '\(name)'", fix: Failure.suggestion(name, names))
     }
   }
 
@@ -77,7 +78,8 @@ struct CrossValidation {
             topology: validation.topology, nominal: validation.profile, options: fitting.options
           ) { stage in
             progress.update(
-              "\(fold.name): \(stage.name), step \(stage.step), \(stage.simulations) simulations")
+              "\(fold.name): \(stage.name), \(stage.simulations) simulations", stage.step,
+              of: stage.most)
           }
           var profile = calibration.profile
           profile.calibration = calibration.calibration

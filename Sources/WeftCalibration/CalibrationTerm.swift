@@ -109,12 +109,17 @@ extension CalibrationTerm {
     duration("nccl.send-receive.ll.base", [.ncclExchangeLLBase], 0.5...100, unit: 2),
     duration("nccl.send-receive.simple.base", [.ncclExchangeSimpleBase], 0.5...100, unit: 2),
     duration("nccl.send-receive.per-peer", [.ncclExchangePeer], 0...20, unit: 0.5),
+    duration("nccl.per-doubling-of-channels", [.ncclChannels], 0...20, unit: 0.5),
+    duration(
+      "nccl.send-receive.per-doubling-of-channels", [.ncclExchangeChannels], 0...20, unit: 0.5),
   ]
 
   /// What the proxy of a GPU costs.
   private static let proxies = [
     duration("nccl.proxy.ll.per-message", [.ncclProxyLL], 0.02...40, unit: 0.5),
     duration("nccl.proxy.ll.per-kib", [.ncclProxyLLPerKiB], 0.002...4, unit: 0.05),
+    duration("nccl.proxy.ll.fetched", [.ncclProxyLLFetched], 0...20, unit: 0.5),
+    duration("nccl.proxy.ll.rendezvous", [.ncclProxyLLRendezvous], 0...60, unit: 2),
     // One term for both: where a ring is slow it is so whatever the protocol.
     duration(
       "nccl.proxy.ring-least", [.ncclProxyRingLLLeast, .ncclProxyRingSimpleLeast], 0...60, unit: 8),
@@ -153,6 +158,8 @@ extension CalibrationTerm {
 
   /// What lanes and links reach.
   private static let rates = [
+    duration("nccl.ll.per-pass", [.ncclLLPass], 0...20, unit: 0.5),
+    duration("nccl.ll128.per-pass", [.ncclLL128Pass], 0...40, unit: 0.5),
     rate(.ncclLLLane, 1...400), rate(.ncclLL128Lane, 1...400), rate(.ncclSimpleLane, 1...400),
     ratio(.ncclFurtherPeer, from: 0.01),
     ratio(.ncclNVLSEfficiency, from: 0.05), ratio(.ncclScaleUpEfficiency, from: 0.05),

@@ -42,6 +42,8 @@ public struct CollectiveCalibration: Sendable {
     public var name: String
     /// Steps of the solver so far.
     public var step: Int
+    /// The most that it may take.
+    public var most: Int
     /// Simulations done so far.
     public var simulations: Int
   }

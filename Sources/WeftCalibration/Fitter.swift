@@ -11,6 +11,12 @@ struct Fitter {
 
   /// A standard error above this share of the value or unit leaves a term undetermined.
   private static let mostError = 0.5
+  /// The most steps of a fit.
+  private static let steps = 15
+  /// A median of nominal residuals' absolute values from which the start is poor.
+  private static let poorStart = 0.4
+  /// The further starts that are tried then.
+  private static let starts = 16
   /// A change of the logarithm of a time, per unit of a term, that is an answer.
   private static let leastAnswer = 1e-4
 
@@ -32,7 +38,8 @@ struct Fitter {
     held += CalibrationTerm.all.filter { options.held.contains($0.name) }.map {
       Calibration.Held(name: $0.name, reason: "asked for")
     }
-    progress(.init(name: "what the calls answer to", step: 0, simulations: model.simulations))
+    progress(
+      .init(name: "what the calls answer to", step: 0, most: 1, simulations: model.simulations))
     let unknowns = asked.map { $0.unknown(from: nominal) }
     let base = asked.map { $0.value(in: nominal) }
     let moved = unknowns.indices.map { index in
@@ -68,7 +75,8 @@ struct Fitter {
     }
     var start: [String: Double] = [:]
     while true {
-      let fit = try self.fit(terms, from: start)
+      let isPoor = try start.isEmpty && startsPoorly()
+      let fit = try self.fit(terms, from: start, starts: isPoor ? Self.starts : 0)
       for (term, value) in zip(terms, fit.values) { start[term.name] = value }
       let dropped = Self.toHold(fit, terms, nominal: nominal, most: most)
       guard !dropped.isEmpty, dropped.count < terms.count else { return (terms, fit) }
@@ -78,8 +86,14 @@ struct Fitter {
     }
   }
 
+  /// Whether nominal times are so far from measured ones that the nearest minimum may be another.
+  private func startsPoorly() throws -> Bool {
+    let errors = try residuals([], [[]])[0].map(abs).sorted()
+    return errors[errors.count / 2] > Self.poorStart
+  }
+
   private func fit(
-    _ terms: [CalibrationTerm], from start: [String: Double]
+    _ terms: [CalibrationTerm], from start: [String: Double], starts: Int
   ) throws -> NonlinearFit {
     let unknowns = terms.map { term in
       var unknown = term.unknown(from: nominal)
@@ -88,15 +102,23 @@ struct Fitter {
       }
       return unknown
     }
-    let stage = "fitting \(terms.count) parameters"
+    func report(_ step: Int) {
+      progress(
+        .init(
+          name: "fitting \(terms.count) parameters", step: step, most: Self.steps,
+          simulations: model.simulations))
+    }
+    var last = 0
     return try NonlinearFit(
       unknowns, samples: observations.count,
-      options: .init(lossScale: options.lossScale, iterations: 15, tolerance: 2e-3),
+      options: .init(
+        lossScale: options.lossScale, iterations: Self.steps, starts: starts, tolerance: 2e-3),
       progress: { step in
-        progress(.init(name: stage, step: step, simulations: model.simulations))
+        last = step
+        report(step)
       },
       model: { points in
-        progress(.init(name: stage, step: 0, simulations: model.simulations))
+        report(last)
         return try residuals(terms, points)
       })
   }

@@ -108,6 +108,12 @@ public struct KernelFit: Sendable {
 
   /// The unknown of a parameter: a ratio up to 1, anything else within a factor of 30 of nominal.
   private static func unknown(_ key: Profile.Key, _ nominal: Double) -> FitParameter {
+    if key == .gemmSerialMost {
+      // A nominal one is no limit at all, from where no shape would answer.
+      return FitParameter(
+        name: key.rawValue, start: min(nominal, 1e-5), in: 3e-7...2e-3, isLogarithmic: true,
+        unit: 1e-6)
+    }
     switch key.dimension {
     case .ratio:
       return FitParameter(

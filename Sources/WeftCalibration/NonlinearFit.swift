@@ -62,6 +62,8 @@ public struct NonlinearFit: Sendable {
   /// The inverse of one is the standard error, in units, of a direction in the space of parameters:
   /// far below 1 a direction is undetermined.
   public let singularValues: [Double]
+  /// The starts that were followed to their minimum.
+  public let starts: Int
   /// The steps taken.
   public let iterations: Int
   /// The parameter vectors that were evaluated.
@@ -106,7 +108,8 @@ public struct NonlinearFit: Sendable {
     let problem = FitProblem(
       parameters: parameters, samples: samples, lossScale: options.lossScale, model: model)
     var best: TrustRegion.Outcome?
-    for start in try Self.starts(problem, options.starts) {
+    let starts = try Self.starts(problem, options.starts)
+    for start in starts {
       let outcome = try TrustRegion.minimise(
         problem, from: start, iterations: options.iterations, tolerance: options.tolerance,
         progress: progress)
@@ -128,6 +131,7 @@ public struct NonlinearFit: Sendable {
     jacobian = linear.jacobian
     scale = spread.scale
     singularValues = spread.singularValues
+    self.starts = starts.count
     iterations = best.iterations
     evaluations = problem.evaluations
     hasConverged = best.hasConverged

@@ -32,8 +32,9 @@ struct Spread {
     }
     let (values, directions) = try SingularValues.decompose(rows)
     let largest = max(values.first ?? 0, 1e-30)
-    // Directions that no residual answers to get an error that is finite and absurd.
-    let kept = values.map { max($0, 1e-9 * largest) }
+    // Directions that no residual answers to get an error that is finite and absurd, but not so large
+    // that a covariance loses all digits of the others: whoever takes such a term away reads theirs.
+    let kept = values.map { max($0, 1e-6 * largest) }
     var covariance = Array(repeating: Array(repeating: 0.0, count: width), count: width)
     for row in 0..<width {
       for column in 0..<width {

@@ -96,6 +96,20 @@ private struct Cluster {
     #expect(log(widths[1]) > 1.5 * log(widths[0]))
   }
 
+  @Test func `a poor start is not where a fit ends`() throws {
+    var truth = cluster.nominal
+    let latency = try #require(CalibrationTerm.named("nccl.ll.network-latency"))
+    let share = try #require(CalibrationTerm.named("nccl.proxy.ll.per-kib"))
+    share.apply(2e-6, to: &truth)
+    latency.apply(30e-6, to: &truth)
+    let result = try cluster.calibrate(try cluster.observations(under: truth)) {
+      $0.held = Self.others
+    }
+    #expect(abs(result.fit.values[0] / 2e-6 - 1) < 0.05)
+    #expect(abs(result.fit.values[1] / 30e-6 - 1) < 0.05)
+    #expect(result.fit.starts > 1)
+  }
+
   @Test func `what no call answers to, and what trades with others, is named and held`() throws {
     let result = try cluster.calibrate(
       try cluster.observations(under: cluster.nominal)

@@ -39,6 +39,22 @@ import WeftFiles
     #expect(fit.profile[.gemmFloor]?.standardError != nil)
   }
 
+  @Test func `a limit of what a long k costs is found again`() throws {
+    var truth = nominal
+    truth[.gemmSerialMost] = .init(value: 4e-6, source: "a test")
+    truth[.gemmSerialK] = .init(value: 2e-6, source: "a test")
+    let shapes = [1, 8, 64].flatMap { m in
+      [512, 1024, 4096].flatMap { n in
+        [512, 1024, 2048, 8192, 65536].map { MatrixProduct(m: m, n: n, k: $0) }
+      }
+    }
+    let fit = try KernelFit(
+      shapes.map { .init(form: $0, seconds: $0.time(on: gpu, profile: truth).seconds) }, gpu: gpu,
+      nominal: nominal)
+    #expect(abs((fit.profile[.gemmSerialMost]?.value ?? 0) / 4e-6 - 1) < 0.02)
+    #expect(abs((fit.profile[.gemmSerialK]?.value ?? 0) / 2e-6 - 1) < 0.05)
+  }
+
   @Test func `keys that were asked for stay nominal`() throws {
     let fit = try KernelFit(
       products(under: nominal), gpu: gpu, nominal: nominal, held: ["gemm.floor"])

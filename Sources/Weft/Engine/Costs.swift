@@ -41,6 +41,23 @@ public struct Costs: Hashable, Sendable {
     public var most: SimDuration
     /// The least that a message costs.
     public var least: SimDuration
+    /// What messages of so many wire bytes and more cost besides, as a transport handles them by
+    /// another path.
+    public var paths: [Path] = []
+
+    /// A path of the transport.
+    public struct Path: Hashable, Sendable {
+      /// The fewest wire bytes of its messages.
+      public var bytes: Int
+      /// What a message costs more than on the path for shorter ones.
+      public var extra: SimDuration
+
+      /// Creates a path.
+      public init(bytes: Int, extra: SimDuration) {
+        self.bytes = bytes
+        self.extra = extra
+      }
+    }
 
     /// Creates the costs of a proxy.
     public init(
@@ -54,7 +71,8 @@ public struct Costs: Hashable, Sendable {
 
     /// How long the proxy is busy with a message of so many wire bytes before it enters the NIC.
     func service(_ bytes: Int) -> SimDuration {
-      max(least, min(most, perMessage + perKiB.scaled(by: Double(bytes) / 1024)))
+      let plain = max(least, min(most, perMessage + perKiB.scaled(by: Double(bytes) / 1024)))
+      return paths.reduce(plain) { bytes >= $1.bytes ? $0 + $1.extra : $0 }
     }
   }
 
@@ -95,6 +113,12 @@ public struct Costs: Hashable, Sendable {
   /// The wire bytes after which a lane starts on a longer message from a GPU of its node, to pass
   /// the rest on as it comes; nil if it waits for the whole message, as it does for shorter ones.
   public var streamGrain: Int?
+  /// What a lane takes for every further grain of a message, beyond the bytes: its threads handle one
+  /// line each and come back for the next, so they wait for a load once more.
+  public var grainOverhead = SimDuration.zero
+  /// Whether a lane looks for a message when it is free, and not before: ``receive`` then passes
+  /// after its last operation as well, however early the message came.
+  public var looksWhenFree = false
   /// What the host takes to enqueue a call: calls do not start faster than one after the other.
   public var enqueue = SimDuration.zero
   /// What posts messages sent to other nodes; nil if nothing stands between lane and NIC.
@@ -104,6 +128,9 @@ public struct Costs: Hashable, Sendable {
   /// The share of its time that an operation takes which goes on with the elements at hand: a
   /// further child's data to add, or the same data sent to a further child.
   public var furtherPeerShare = 1.0
+
+  /// Whether what a lane did last decides about what it does next.
+  var remembersOperations: Bool { furtherPeerShare < 1 || looksWhenFree }
 
   init(
     elementBytes: Int, kernels: [KernelCosts], slots: Int, framing: Framing,
@@ -125,6 +152,13 @@ public struct Costs: Hashable, Sendable {
       kernels: Array(repeating: KernelCosts(launch: .zero, laneBandwidth: nil), count: kernels),
       slots: .max, framing: .none, receive: ByMedium(scaleUp: .zero, network: .zero),
       put: ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
+  }
+
+  /// How long a lane handles so many bytes: at its rate, and an overhead for every further grain.
+  func work(_ bytes: Int, at rate: Bandwidth) -> SimDuration {
+    let time = rate.time(toMove: bytes)
+    guard let grain = streamGrain, grainOverhead > .zero, bytes > 0 else { return time }
+    return time + (bytes - 1) / grain * grainOverhead
   }
 
   /// The bytes on the wire for a sent message of so many payload bytes, in whole units.

@@ -23,7 +23,7 @@ extension Simulation where Network: ~Copyable {
         lanes[index].stage = .emit
       case .emit:
         emit(index, at: time)
-        if costs.furtherPeerShare < 1 { atHand[index] = AtHand(lanes[index].operation) }
+        if costs.remembersOperations { atHand[index] = AtHand(lanes[index].operation) }
         lanes[index].stage = .fetch
       case .meet, .end:
         meet(index, at: time)
@@ -50,14 +50,18 @@ extension Simulation where Network: ~Copyable {
     }
     assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
     let overhead = receiveCost(id)
-    if start + overhead > time {
-      queue.push(Event(.lane, Int32(index)), at: start + overhead)
+    let isFoundLate = looksLate(index, for: start)
+    let begin = (isFoundLate ? lanes[index].now : start) + overhead
+    if begin > time {
+      queue.push(Event(.lane, Int32(index)), at: begin)
       return false
     }
-    if start + overhead > lanes[index].now {
+    if begin > lanes[index].now {
       // What made the head late is what made the message late, but for the bytes behind the head.
-      lanes[index].now = start + overhead
-      if streams {
+      lanes[index].now = begin
+      if isFoundLate {
+        lanes[index].path.synchronization += overhead
+      } else if streams {
         lanes[index].path = headPath(id)
       } else {
         lanes[index].path = messages[id].path
@@ -73,6 +77,14 @@ extension Simulation where Network: ~Copyable {
     }
     lanes[index].taken = port
     return true
+  }
+
+  /// Whether a lane begins to look for a message that has been there for a while.
+  ///
+  /// It looks for the messages of all children at once.
+  private mutating func looksLate(_ index: Int, for start: SimDuration) -> Bool {
+    costs.looksWhenFree && start < lanes[index].now
+      && !atHand[index].continues(with: lanes[index].operation)
   }
 
   /// Takes a free slot of the port that the operation sends through; false if there is none.

@@ -10,13 +10,14 @@ extension Simulation where Network: ~Copyable {
     let operation = lanes[index].operation
     let moved = bytesMoved(index, operation)
     guard moved > 0 else { return true }
+    var duration = costs.work(moved, at: rate)
     // Towards a GPU of the node the lane's stores are the transfer: it starts with the work, and
     // is no faster than the lane. A NIC fetches the message when it is complete.
     if storesDirectly(index) {
-      let id = send(index, at: time, sourceRate: rate.bytesPerSecond, isOpen: isStreaming)
+      let id = send(
+        index, at: time, sourceRate: pace(moved, in: duration, at: rate), isOpen: isStreaming)
       if isStreaming { lanes[index].passedOn = id }
     }
-    var duration = rate.time(toMove: moved)
     if costs.furtherPeerShare < 1 && atHand[index].continues(with: operation) {
       duration = duration.scaled(by: costs.furtherPeerShare)
     }
@@ -28,6 +29,12 @@ extension Simulation where Network: ~Copyable {
     lanes[index].path.reduction += duration
     queue.push(Event(.lane, Int32(index)), at: lanes[index].now)
     return false
+  }
+
+  /// The rate in bytes per second that a lane's bytes leave with.
+  private func pace(_ bytes: Int, in time: SimDuration, at rate: Bandwidth) -> Int {
+    guard costs.grainOverhead > .zero, time > .zero else { return rate.bytesPerSecond }
+    return max(1, Int(Double(bytes) / time.seconds))
   }
 
   /// Waits for the last line of the message that the operation streams; false if it is not there.

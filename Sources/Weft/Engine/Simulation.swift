@@ -63,7 +63,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     lanes = Slab(minimumCapacity: laneCount)
     members = Slab(repeating: MemberState(), count: fold.members)
     departures = Slab(minimumCapacity: costs.streamGrain == nil ? 0 : laneCount)
-    atHand = Slab(repeating: AtHand(), count: costs.furtherPeerShare < 1 ? laneCount : 0)
+    atHand = Slab(repeating: AtHand(), count: costs.remembersOperations ? laneCount : 0)
     ends = Slab(repeating: CallEnd(), count: calls > 1 ? fold.members : 0)
     lanesPerRank = Divider(schedule.lanes)
     running = laneCount

@@ -44,11 +44,23 @@ extension Profile {
     case ncclLLLane = "nccl.ll.channel-bandwidth"
     case ncclLL128Lane = "nccl.ll128.channel-bandwidth"
     case ncclSimpleLane = "nccl.simple.channel-bandwidth"
+    /// What every doubling of a call's channels adds to its start-up.
+    case ncclChannels = "nccl.per-doubling-of-channels"
+    case ncclExchangeChannels = "nccl.send-receive.per-doubling-of-channels"
+    /// What a thread block takes for every further pass of its threads over a chunk.
+    case ncclLLPass = "nccl.ll.per-pass"
+    case ncclLL128Pass = "nccl.ll128.per-pass"
 
     /// What the proxy of a GPU costs for a message: for any, for every KiB, and at the most.
     case ncclProxyLL = "nccl.proxy.ll.per-message"
     case ncclProxyLLPerKiB = "nccl.proxy.ll.per-kib"
     case ncclProxyLLMost = "nccl.proxy.ll.most"
+    /// What a message of LL costs more that does not fit into a command to the NIC, and what one
+    /// costs more that both ends have to agree on first; and from how many bytes on.
+    case ncclProxyLLFetched = "nccl.proxy.ll.fetched"
+    case ncclProxyFetchedFrom = "nccl.proxy.fetched-from"
+    case ncclProxyLLRendezvous = "nccl.proxy.ll.rendezvous"
+    case ncclProxyRendezvousFrom = "nccl.proxy.rendezvous-from"
     /// The least that a message of a ring costs, with LL and with Simple.
     case ncclProxyRingLLLeast = "nccl.proxy.ll.ring-least"
     case ncclProxyRingSimpleLeast = "nccl.proxy.simple.ring-least"
@@ -111,6 +123,8 @@ extension Profile {
     case gemmMemoryEfficiency = "gemm.memory-efficiency"
     case gemmFloor = "gemm.floor"
     case gemmSerialK = "gemm.serial-per-1024-k"
+    /// What that grows to at the most, as a long k is split among thread blocks.
+    case gemmSerialMost = "gemm.serial-most"
     case gemmBlend = "gemm.blend"
     case gemmWaves = "gemm.wave-exponent"
 
@@ -153,7 +167,7 @@ extension Profile {
         .ncclScaleUpEfficiency, .ncclNVLSEfficiency, .ncclNetworkEfficiency,
         .nvshmemNetworkEfficiency, .runtimeLinkEfficiency:
         .ratio
-      case .memoryReserved: .size
+      case .memoryReserved, .ncclProxyFetchedFrom, .ncclProxyRendezvousFrom: .size
       default: .duration
       }
     }

@@ -59,6 +59,10 @@ extension Profile {
     profile[.launchEager] = Parameter(value: 5e-6, source: "test")
     // Closed forms leave it out, and so does the nominal profile.
     profile[.nvshmemProxy] = Parameter(value: 0, source: "test")
+    // Further passes and other paths of the transport have tests of their own.
+    for key in [Key.ncclLLPass, .ncclLL128Pass, .ncclProxyLLFetched, .ncclProxyLLRendezvous] {
+      profile[key] = Parameter(value: 0, source: "test")
+    }
     return profile
   }()
 }

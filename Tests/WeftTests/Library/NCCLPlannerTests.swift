@@ -87,6 +87,59 @@ import Testing
     #expect(alone.plan(for: call(.allToAll, 4096), protocolName: .ll128) == nil)
   }
 
+  @Test(arguments: [
+    (Node.ScaleUp.Kind.switch, 16), (.mesh, 4),
+  ])
+  func `what a peer may have decides how long an all-to-all goes with LL`(
+    kind: Node.ScaleUp.Kind, channels: Int
+  ) throws {
+    // Six NVLinks: two channels for each, of all of them or of a third.
+    let machine = Machine.flat(gpus: 4, nics: 4, kind: kind)
+    let graph = NCCLGraph(try Fabric(machine, nodes: 1))
+    let all = 1 << (Int.bitWidth - (graph.channels - 1).leadingZeroBitCount)
+    let threshold = 16 * min(channels, all) << 10
+    for (version, last) in [(NCCLVersion.latest, threshold), (NCCLVersion(2, 21, 5), 16 << 10)] {
+      let planner = NCCLPlanner(
+        fabric: try Fabric(machine, nodes: 1), profile: .test, version: version)
+      for (perPeer, name) in [(1024, "ll"), (last, "ll"), (2 * threshold, "simple")] {
+        let plan = try #require(planner.plan(for: call(.allToAll, 4 * perPeer)))
+        #expect(plan.protocolName == name, "\(version): \(perPeer)")
+      }
+    }
+  }
+
+  @Test func `doublings of channels, further passes and the transport's paths cost what they say`()
+    throws
+  {
+    let fabric = try Fabric(Machine.flat(gpus: 4, nics: 4), nodes: 2)
+    func time(_ bytes: Int, _ values: [Profile.Key: Double]) throws -> SimDuration {
+      var profile = Profile.test
+      for (key, value) in values { profile[key] = .init(value: value, source: "test") }
+      let plan = try #require(
+        NCCLPlanner(fabric: fabric, profile: profile).plan(
+          for: call(.allReduce, bytes), algorithm: .tree, protocolName: .ll))
+      return try plan.simulate(on: fabric, network: .flow, isolated: true).time
+    }
+    let microsecond = SimDuration.microseconds(1)
+    let plain: [Profile.Key: Double] = [
+      .ncclChannels: 0, .ncclLLPass: 0, .ncclProxyLLFetched: 0, .ncclProxyLLRendezvous: 0,
+      .ncclProxyFetchedFrom: 193, .ncclProxyRendezvousFrom: 65_536,
+    ]
+    func added(_ bytes: Int, _ key: Profile.Key) throws -> SimDuration {
+      try time(bytes, plain.merging([key: 1e-6]) { $1 }) - time(bytes, plain)
+    }
+    // 64 KiB take eight channels, three doublings of one.
+    #expect(try added(64 << 10, .ncclChannels) == 3 * microsecond)
+    #expect(try added(64, .ncclChannels) == .zero)
+    // Up and down between two nodes are two messages after each other.
+    #expect(try added(64, .ncclProxyLLFetched) == .zero)
+    #expect(try added(1024, .ncclProxyLLFetched) == 2 * microsecond)
+    #expect(try added(1024, .ncclProxyLLRendezvous) == .zero)
+    #expect(try added(1024, .ncclLLPass) == .zero)
+    #expect(try added(256 << 10, .ncclProxyLLRendezvous) >= 2 * microsecond)
+    #expect(try added(64 << 10, .ncclLLPass) >= microsecond)
+  }
+
   @Test func `back to back, eager calls are no faster than the host enqueues them`() throws {
     let planner = try planner(Machine.flat(gpus: 4, nics: 4), nodes: 1)
     func times(_ bytes: Int, enqueue: SimDuration) throws -> (

@@ -25,6 +25,18 @@ import Testing
     #expect(work.bytesPerChannel == plan.each << 10)
   }
 
+  @Test(arguments: [
+    (NCCLVersion(2, 21, 5), 1), (NCCLVersion(2, 22, 3), 1), (NCCLVersion(2, 23, 4), 2),
+    (NCCLVersion(2, 24, 3), 1), (.latest, 1),
+  ])
+  func `a cell is twice as large for LL in 2.23`(version: NCCLVersion, factor: Int) {
+    for (kib, channels) in [(4, 1), (8, 2), (16, 4), (32, 8), (64, 8)] {
+      let work = NCCLWork(
+        .tree, .ll, bytes: kib << 10, ranks: 8, channels: 8, version: version)
+      #expect(work.channels == (kib == 64 ? 8 : max(1, channels / factor)))
+    }
+  }
+
   @Test(arguments: Collective.allCases.filter { $0 != .allToAll })
   func `the channels' bytes are all bytes`(collective: Collective) {
     for ranks in [2, 5, 8, 72] {

@@ -64,7 +64,8 @@ func a100Nodes(gpus: Int = 4, memoryBandwidth: Bandwidth = .gigabytesPerSecond(1
 func roundProfile(_ values: [Profile.Key: Double] = [:]) -> Profile {
   var profile = Profile(names: ["test"])
   let plain: [Profile.Key: Double] = [
-    .gemmBlend: 0.01, .gemmWaves: 1e-6, .decodeAttentionTile: 0, .hostSequence: 0, .stepKernel: 0,
+    .gemmBlend: 0.01, .gemmWaves: 1e-6, .gemmSerialMost: 1e6, .decodeAttentionTile: 0,
+    .hostSequence: 0, .stepKernel: 0,
     .stepCollective: 0,
   ]
   for key in Profile.Key.allCases {

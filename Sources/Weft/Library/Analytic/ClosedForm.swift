@@ -45,6 +45,7 @@ struct AnalyticMachine {
       time.synchronization = costs.receive.scaleUp
       interval.scaleUpSerialization = link
       interval.reduction = max(.zero, work - link)
+      if costs.looksWhenFree { interval.synchronization = costs.receive.scaleUp }
       // A streaming receiver starts when a grain has come; the rest is paid for once, at the end.
       let share = Double(min(bytes, costs.streamGrain ?? bytes)) / Double(max(1, bytes))
       time.scaleUpSerialization = link.scaled(by: share)
@@ -65,14 +66,15 @@ struct AnalyticMachine {
       interval.posting = posting
     } else {
       interval.reduction = work
+      if costs.looksWhenFree { interval.synchronization = costs.receive.network }
     }
     return Hop(time: time, interval: interval)
   }
 
   /// How long a lane of the first kernel is busy with a transfer of so many elements.
   func work(elements: Int) -> SimDuration {
-    costs.kernels[0].laneBandwidth?.time(
-      toMove: costs.wireBytes(payload: elements * costs.elementBytes)) ?? .zero
+    let bytes = costs.wireBytes(payload: elements * costs.elementBytes)
+    return costs.kernels[0].laneBandwidth.map { costs.work(bytes, at: $0) } ?? .zero
   }
 
   /// A lane's work on its own, as a part of a path.

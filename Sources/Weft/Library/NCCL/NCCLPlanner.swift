@@ -1,3 +1,5 @@
+import Glibc
+
 /// Plans a collective as NCCL runs it: its choice, its channels and chunks, its costs.
 ///
 /// The tuner's constants for a step count the whole of it, wire and proxy included; a simulation adds
@@ -67,11 +69,18 @@ public struct NCCLPlanner: Sendable {
     case .pat:
       return parallelTrees(call, work)
     }
+    var costs = costs(for: call, algorithm, candidate.protocolName, threads: work.threads)
+    if algorithm == .ring || algorithm == .tree {
+      costs.kernels[0].launch += perDoubling(.ncclChannels, Double(work.channels))
+    }
     return Plan(
       algorithm: "nccl:\(algorithm.rawValue)", protocolName: candidate.protocolName.rawValue,
-      channels: work.channels,
-      costs: costs(for: call, algorithm, candidate.protocolName, threads: work.threads),
-      schedule: schedule)
+      channels: work.channels, costs: costs, schedule: schedule)
+  }
+
+  /// A parameter for every doubling up to a ratio.
+  func perDoubling(_ key: Profile.Key, _ ratio: Double) -> SimDuration {
+    profile.duration(key).scaled(by: log2(ratio))
   }
 
   private var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
@@ -260,6 +269,13 @@ public struct NCCLPlanner: Sendable {
       receive: Costs.ByMedium(scaleUp: max(.zero, scaleUp), network: max(.zero, network)),
       put: Costs.ByMedium(scaleUp: .zero, network: .zero), signalBytes: 8)
     costs.streamGrain = Self.passBytes(algorithm, protocolName, threads: threads)
+    costs.grainOverhead =
+      switch protocolName {
+      case .ll: profile.duration(.ncclLLPass)
+      case .ll128: profile.duration(.ncclLL128Pass)
+      case .simple: .zero
+      }
+    costs.looksWhenFree = protocolName != .simple
     if call.launch == .eager { costs.enqueue = profile.duration(.ncclEnqueue) }
     costs.proxy = proxy
     if algorithm == .nvls || algorithm == .nvlsTree { return switched(costs) }
@@ -320,9 +336,21 @@ public struct NCCLPlanner: Sendable {
       case (.ring, .simple): profile.duration(.ncclProxyRingSimpleLeast)
       default: .zero
       }
-    return Costs.Proxy(
+    var proxy = Costs.Proxy(
       perMessage: profile.duration(keys.message), perKiB: profile.duration(keys.kib),
       most: profile.duration(keys.most), least: least)
+    if protocolName == .ll {
+      let paths: [(from: Profile.Key, extra: Profile.Key)] = [
+        (.ncclProxyFetchedFrom, .ncclProxyLLFetched),
+        (.ncclProxyRendezvousFrom, .ncclProxyLLRendezvous),
+      ]
+      proxy.paths = paths.compactMap { path in
+        let extra = profile.duration(path.extra)
+        return extra == .zero
+          ? nil : Costs.Proxy.Path(bytes: profile.size(path.from).bytes, extra: extra)
+      }
+    }
+    return proxy
   }
 
   /// The start-up of a group of sends and receives with so many peers.

@@ -1,8 +1,8 @@
 /// How NCCL deals one call to thread blocks: channels, threads, and bytes of each channel.
 ///
 /// First channels, then threads are taken away while a thread would have too little to do. Then the
-/// data is cut into cells of 32 KiB of traffic, dealt to the channels in equal runs. Source: NCCL
-/// 2.30.7, src/enqueue.cc. Older versions are taken to deal alike, though their cells are smaller.
+/// data is cut into cells of so much traffic, dealt to the channels in equal runs. Source: NCCL
+/// 2.22.3 and 2.30.7, src/enqueue.cc; cells of 2.23 as measured on Alps (docs/decisions.md).
 public struct NCCLWork: Hashable, Sendable {
   /// The most channels the call may use.
   public let maxChannels: Int
@@ -26,10 +26,12 @@ public struct NCCLWork: Hashable, Sendable {
   ///   - collective: What is called.
   ///   - ranks: The number of ranks.
   ///   - channels: The channels of the communicator, or NVLS's.
+  ///   - version: The version of NCCL, which decides how small a cell is.
   ///   - simpleRingThreads: The most threads of a ring with Simple: 512, or 256 on slow rings.
   public init(
     _ algorithm: NCCLTuner.Algorithm, _ protocolName: NCCLTuner.ProtocolName, bytes: Int,
-    collective: Collective = .allReduce, ranks: Int, channels: Int, simpleRingThreads: Int = 512
+    collective: Collective = .allReduce, ranks: Int, channels: Int, version: NCCLVersion = .latest,
+    simpleRingThreads: Int = 512
   ) {
     (maxChannels, threads) = Self.threads(
       algorithm, protocolName, bytes: bytes, ranks: ranks, channels: channels, simpleRingThreads)
@@ -37,8 +39,8 @@ public struct NCCLWork: Hashable, Sendable {
     let isShared = collective == .allGather || collective == .reduceScatter
     let dealt = isShared ? (bytes + ranks - 1) / ranks : bytes
     let perByte = isShared ? ranks : collective == .allReduce ? 2 : 1
-    let weight = protocolName == .ll ? 4 : 1
-    let minimum = 32 << 10
+    let (minimum, weightOfLL) = Self.cells(version)
+    let weight = protocolName == .ll ? weightOfLL : 1
     let cell = Self.roundUp((minimum + perByte * weight - 1) / (perByte * weight), to: 16)
     let traffic = max(minimum, dealt * perByte * weight)
     let perChannel = Self.roundUp(traffic / maxChannels, to: 16)
@@ -55,6 +57,13 @@ public struct NCCLWork: Hashable, Sendable {
   /// The bytes of a channel: the last takes what the others leave.
   public func bytes(ofChannel channel: Int) -> Int {
     channel + 1 < channels ? bytesPerChannel : bytes - channel * bytesPerChannel
+  }
+
+  /// The traffic of a cell, and how many times that of LL counts.
+  private static func cells(_ version: NCCLVersion) -> (traffic: Int, weightOfLL: Int) {
+    if version < NCCLVersion(2, 23, 0) { return (512, 1) }
+    if version < NCCLVersion(2, 24, 0) { return (16 << 10, 1) }
+    return (32 << 10, 4)
   }
 
   private static func threads(
@@ -97,6 +106,6 @@ extension NCCLTuner {
     let isSlow = graph.ring.intra * Double(graph.searchChannels) <= 12
     return NCCLWork(
       candidate.algorithm, candidate.protocolName, bytes: bytes, collective: collective,
-      ranks: ranks, channels: channels, simpleRingThreads: isSlow ? 256 : 512)
+      ranks: ranks, channels: channels, version: version, simpleRingThreads: isSlow ? 256 : 512)
   }
 }

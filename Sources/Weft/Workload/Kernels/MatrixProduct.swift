@@ -3,12 +3,14 @@ import Glibc
 /// A product of an m x k matrix of activations by a k x n matrix of weights, or of several with
 /// their own weights in one launch, as a layer of experts runs them.
 ///
-///     t = L + c k / 1024 + w^v (A^p + B^p)^(1/p)
+///     t = L + 1 / (1 / (c k / 1024) + 1 / S) + w^v (A^p + B^p)^(1/p)
 ///     A = 2 m n k / (ec P),  B = bytes / (em BW),  p = 1 / blend
 ///
-/// `w` is the ratio of the last, partly filled wave: tiles of 64 x 64 rounded up to whole waves of
-/// one tile per multiprocessor, over the tiles. Unseen shapes with n or k of 8192 or 16384, m up to
-/// 256, bf16: median 4.2 % and 95th percentile 13.0 % on H100, 4.4 % and 17.1 % on A100.
+/// `c` is the loop over k of one thread block, `S` what it grows to at the most, as a long k is split
+/// among blocks. `w` is the ratio of the last, partly filled wave: tiles of 64 x 64 rounded up to
+/// whole waves of one tile per multiprocessor, over the tiles. Unseen shapes with n and k of 512 and
+/// more, m up to 256, bf16: median 4.2 % and 95th percentile 14.8 % on H100, 5.5 % and 21.4 % on
+/// A100.
 public struct MatrixProduct: KernelForm {
   /// Rows of activations, in all groups together.
   public var m: Int
@@ -38,7 +40,8 @@ public struct MatrixProduct: KernelForm {
 
   /// The parameters of the form.
   public static let keys: [Profile.Key] = [
-    .gemmComputeEfficiency, .gemmMemoryEfficiency, .gemmFloor, .gemmSerialK, .gemmBlend, .gemmWaves,
+    .gemmComputeEfficiency, .gemmMemoryEfficiency, .gemmFloor, .gemmSerialK, .gemmSerialMost,
+    .gemmBlend, .gemmWaves,
   ]
 
   /// The time; see the form above.
@@ -54,13 +57,15 @@ public struct MatrixProduct: KernelForm {
       bytes / (parameters(.gemmMemoryEfficiency) * Double(gpu.memoryBandwidth.bytesPerSecond))
     let power = 1 / parameters(.gemmBlend)
     // Scaled by the larger, so that no power under- or overflows.
-    let (most, least) = (max(arithmetic, memory), min(arithmetic, memory))
-    let blended = most > 0 ? most * pow(1 + pow(least / most, power), 1 / power) : 0
+    let (larger, lesser) = (max(arithmetic, memory), min(arithmetic, memory))
+    let blended = larger > 0 ? larger * pow(1 + pow(lesser / larger, power), 1 / power) : 0
     let tiles = groups * ceil(m / groups / 64) * ceil(n / 64)
     let multiprocessors = Double(gpu.multiprocessors)
     let waves = max(1, ceil(tiles / multiprocessors)) * multiprocessors / max(1, tiles)
+    let serial = k / 1024 * parameters(.gemmSerialK)
+    let most = parameters(.gemmSerialMost)
     return KernelTime(
-      floor: parameters(.gemmFloor), latency: k / 1024 * parameters(.gemmSerialK),
+      floor: parameters(.gemmFloor), latency: serial / (1 + serial / most),
       roof: blended * pow(waves, parameters(.gemmWaves)),
       cause: arithmetic > memory ? .compute : .memory)
   }
