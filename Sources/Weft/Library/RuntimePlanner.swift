@@ -68,7 +68,7 @@ struct RuntimePlanner {
           launch: index == 0 || !isFused ? start : profile.duration(.runtimeMeet),
           laneBandwidth: fills ? device : plan.hasCells ? cells : block)
       },
-      slots: plan.runtimeSlots, wire: wire.expansion,
+      slots: plan.runtimeSlots, framing: wire.framing,
       receive: Costs.ByMedium(scaleUp: step, network: step),
       put: Costs.ByMedium(scaleUp: put, network: put), signalBytes: 8)
     // A thread passes on the line that it has read; a block's pass is what streams.
@@ -85,11 +85,11 @@ struct RuntimePlanner {
 }
 
 extension RuntimeForm.Wire {
-  fileprivate var expansion: (numerator: Int, denominator: Int) {
+  fileprivate var framing: Costs.Framing {
     switch self {
-    case .simple: (1, 1)
-    case .ll: (2, 1)
-    case .ll128: (128, 120)
+    case .simple: .none
+    case .ll: Costs.Framing(payload: 8, wire: 16)
+    case .ll128: Costs.Framing(payload: 120, wire: 128)
     }
   }
 
