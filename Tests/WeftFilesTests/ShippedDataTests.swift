@@ -10,7 +10,7 @@ import WeftFiles
     #expect(
       data.topologyNames == [
         "alps", "dgx-a100", "dgx-b200", "dgx-h100", "dgx-h200", "flat", "gb200-nvl72",
-        "h100-infiniband", "h200-pair", "perlmutter", "polaris", "vista",
+        "h100-infiniband", "h100-pair", "h200-pair", "hgx-groups", "perlmutter", "polaris", "vista",
       ])
   }
 

@@ -160,7 +160,7 @@ import WeftFiles
     #expect(
       error?.fix
         == "did you mean 'perlmutter'? shipped are alps, dgx-a100, dgx-b200, dgx-h100, dgx-h200, "
-        + "flat, gb200-nvl72, h100-infiniband, h200-pair, perlmutter, polaris, vista; or give the "
-        + "path of a file")
+        + "flat, gb200-nvl72, h100-infiniband, h100-pair, h200-pair, hgx-groups, perlmutter, "
+        + "polaris, vista; or give the path of a file")
   }
 }

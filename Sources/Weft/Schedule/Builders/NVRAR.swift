@@ -153,9 +153,10 @@ struct NVRAR: Schedule {
     }
 
     private mutating func startGather() {
-      inNode = schedule.nodeParts(
-        rank: Int(rank), lane: Int(lane), scratch: schedule.firstScratch
-      ).gather
+      inNode =
+        schedule.nodeParts(
+          rank: Int(rank), lane: Int(lane), scratch: schedule.firstScratch
+        ).gather
       stage = .gather
     }
 
