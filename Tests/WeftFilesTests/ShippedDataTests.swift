@@ -79,7 +79,7 @@ import WeftFiles
     ).topology
     let profile = try data.nominalProfile(for: machine)
     #expect(profile.missing.isEmpty)
-    #expect(profile.names.count == 6)
+    #expect(profile.names.count == 7)
     for key in Profile.Key.allCases {
       #expect(profile[key]?.source.isEmpty == false, "\(key.rawValue)")
     }

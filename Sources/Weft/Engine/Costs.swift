@@ -117,7 +117,7 @@ public struct Costs: Hashable, Sendable {
   /// line each and come back for the next, so they wait for a load once more.
   public var grainOverhead = SimDuration.zero
   /// Whether a lane looks for a message when it is free, and not before: ``receive`` then passes
-  /// after its last operation as well, however early the message came.
+  /// after its last operation as well, however early the message came. Flags are not looked for so.
   public var looksWhenFree = false
   /// What the host takes to enqueue a call: calls do not start faster than one after the other.
   public var enqueue = SimDuration.zero

@@ -50,7 +50,7 @@ extension Simulation where Network: ~Copyable {
     }
     assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
     let overhead = receiveCost(id)
-    let isFoundLate = looksLate(index, for: start)
+    let isFoundLate = !takesFlag && looksLate(index, for: start)
     let begin = (isFoundLate ? lanes[index].now : start) + overhead
     if begin > time {
       queue.push(Event(.lane, Int32(index)), at: begin)

@@ -176,6 +176,8 @@ extension Costs {
     framing = other.framing
     receive.scaleUp = other.receive.scaleUp
     streamGrain = other.streamGrain
+    grainOverhead = other.grainOverhead
+    looksWhenFree = other.looksWhenFree
     linkEfficiency.scaleUp = other.linkEfficiency.scaleUp
   }
 }

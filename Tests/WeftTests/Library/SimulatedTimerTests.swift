@@ -21,8 +21,8 @@ struct SimulatedTimerTests {
   @Test(arguments: [64 << 10, 4 << 20])
   func `an all-to-all at the farthest distance takes as long as it does`(bytes: Int) throws {
     let fabric = try Fabric(topology, nodes: 8)
-    #expect(fabric.asymmetry == "nodes are not equally far apart")
-    #expect(fabric.withEqualDistances.asymmetry == nil)
+    #expect(Fold.obstacle(to: .translation, on: fabric) == "nodes are not equally far apart")
+    #expect(Fold.obstacle(to: .translation, on: fabric.withEqualDistances) == nil)
     let whole = try time(
       CollectiveCall(.allToAll, bytes: bytes, type: .int8, inPlace: false, launch: .graph),
       on: fabric)
