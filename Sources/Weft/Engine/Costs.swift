@@ -116,9 +116,14 @@ public struct Costs: Hashable, Sendable {
   /// What a lane takes for every further grain of a message, beyond the bytes: its threads handle one
   /// line each and come back for the next, so they wait for a load once more.
   public var grainOverhead = SimDuration.zero
-  /// Whether a lane looks for a message when it is free, and not before: ``receive`` then passes
-  /// after its last operation as well, however early the message came. Flags are not looked for so.
+  /// Whether a lane looks for a message when it is free, and not before.
+  ///
+  /// Then ``receive`` passes after its last operation as well, however early the message came.
+  /// Flags are not looked for so.
   public var looksWhenFree = false
+  /// Whether ``KernelCosts/laneBandwidth`` counts all bytes that a message's operation reads and
+  /// writes, as memory does, and not the message's wire bytes alone.
+  public var countsAccesses = false
   /// What the host takes to enqueue a call: calls do not start faster than one after the other.
   public var enqueue = SimDuration.zero
   /// What posts messages sent to other nodes; nil if nothing stands between lane and NIC.

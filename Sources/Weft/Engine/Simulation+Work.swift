@@ -15,7 +15,8 @@ extension Simulation where Network: ~Copyable {
     // is no faster than the lane. A NIC fetches the message when it is complete.
     if storesDirectly(index) {
       let id = send(
-        index, at: time, sourceRate: pace(moved, in: duration, at: rate), isOpen: isStreaming)
+        index, at: time, sourceRate: pace(moved, operation, in: duration, at: rate),
+        isOpen: isStreaming)
       if isStreaming { lanes[index].passedOn = id }
     }
     if costs.furtherPeerShare < 1 && atHand[index].continues(with: operation) {
@@ -32,9 +33,16 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// The rate in bytes per second that a lane's bytes leave with.
-  private func pace(_ bytes: Int, in time: SimDuration, at rate: Bandwidth) -> Int {
-    guard costs.grainOverhead > .zero, time > .zero else { return rate.bytesPerSecond }
-    return max(1, Int(Double(bytes) / time.seconds))
+  private func pace(
+    _ moved: Int, _ operation: Operation, in time: SimDuration, at rate: Bandwidth
+  ) -> Int {
+    guard costs.grainOverhead > .zero || costs.countsAccesses, time > .zero else {
+      return rate.bytesPerSecond
+    }
+    let sent =
+      costs.countsAccesses
+      ? costs.wireBytes(payload: operation.count * costs.elementBytes) : moved
+    return max(1, Int(Double(sent) / time.seconds))
   }
 
   /// Waits for the last line of the message that the operation streams; false if it is not there.
@@ -102,16 +110,28 @@ extension Simulation where Network: ~Copyable {
   private mutating func bytesMoved(_ index: Int, _ operation: Operation) -> Int {
     let payload = operation.count * costs.elementBytes
     if operation.kind == .put && !crossesNodes(index, operation.to) {
-      return payload * expansion(operation.destination)
+      let read = costs.countsAccesses ? payload * expansion(operation.source) : 0
+      return read + payload * expansion(operation.destination)
     }
     guard operation.kind == .transfer else { return 0 }
     if operation.actions.contains(.receive) || operation.actions.contains(.send) {
-      return costs.wireBytes(payload: payload)
+      let wire = costs.wireBytes(payload: payload)
+      return costs.countsAccesses ? Self.accesses(operation.actions, payload, wire) : wire
     }
     let source = payload * expansion(operation.source)
     let destination = payload * expansion(operation.destination)
     guard operation.actions.contains(.reduce) else { return source + destination }
     return source + payload * expansion(operation.addend) + destination
+  }
+
+  /// The bytes that a message's operation reads and writes: slots hold wire bytes, buffers payload.
+  private static func accesses(
+    _ actions: Operation.Actions, _ payload: Int, _ wire: Int
+  ) -> Int {
+    let receives = actions.contains(.receive)
+    let operands = (receives ? 0 : 1) + (actions.contains(.reduce) ? 1 : 0)
+    return (receives ? wire : 0) + (actions.contains(.send) ? wire : 0)
+      + (operands + (actions.contains(.store) ? 1 : 0)) * payload
   }
 
   private mutating func expansion(_ location: Location) -> Int {

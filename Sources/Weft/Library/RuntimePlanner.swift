@@ -71,6 +71,7 @@ struct RuntimePlanner {
       slots: plan.runtimeSlots, framing: wire.framing,
       receive: Costs.ByMedium(scaleUp: step, network: step),
       put: Costs.ByMedium(scaleUp: put, network: put), signalBytes: 8)
+    costs.countsAccesses = true
     // A thread passes on the line that it has read; a block's pass is what streams.
     if wire != .simple { costs.streamGrain = 8 << 10 }
     if call.launch == .eager {

@@ -124,6 +124,7 @@ public struct NCCLPlanner: Sendable {
     guard let best else { return nil }
     let work = tuner.work(best, bytes: call.bytes)
     var costs = costs(for: call, .ring, best.protocolName, threads: work.threads)
+    costs.kernels[0].launch += perDoubling(.ncclChannels, Double(work.channels))
     if call.launch == .eager {
       costs.kernels[0].launch += costs.enqueue - profile.duration(.launchGraph)
     }
