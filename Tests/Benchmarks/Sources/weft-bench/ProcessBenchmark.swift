@@ -65,7 +65,7 @@ enum ProcessBenchmark {
   ) -> (seconds: Double, mebibytes: Int)? {
     let words = [program] + arguments.split(separator: " ").map(String.init)
     var pointers = unsafe words.map { unsafe strdup($0) } + [nil]
-    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+    defer { unsafe pointers.forEach { unsafe free($0) } }
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
