@@ -42,7 +42,10 @@ struct RuntimePlanner {
 
   /// The plan with the costs of the runtime.
   func priced(_ plan: Plan, for call: CollectiveCall, as form: RuntimeForm) -> Plan {
-    let wire = form.wire ?? plan.fittingWire(elementBytes: call.type.bytes)
+    // NCCL's schedules are made for a protocol; plain ones take what suits their messages.
+    let wire =
+      form.wire ?? RuntimeForm.Wire(rawValue: plan.protocolName)
+      ?? plan.fittingWire(elementBytes: call.type.bytes)
     return plan.priced(as: wire.rawValue, costs(of: plan, call, wire, isFused: form.isFused))
   }
 
