@@ -220,14 +220,7 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: "How kernels are started, by commas: graph, eager; mpi knows no difference.",
-    transform: { text throws(ValidationError) in
-      try text.split(separator: ",").map { item throws(ValidationError) in
-        guard let launch = StepLaunch(rawValue: String(item)) else {
-          throw ValidationError("'\(item)' is neither graph nor eager.")
-        }
-        return launch
-      }
-    })
+    transform: RunOptions.choices)
   var launch = [StepLaunch.graph]
 
   /// How the kernels of a call are started on GPUs.
@@ -240,15 +233,22 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: "Calls of several kernels, by commas: own (one after the other), fused (as one).",
-    transform: { text throws(ValidationError) in
-      try text.split(separator: ",").map { item throws(ValidationError) in
-        guard let form = Kernels(rawValue: String(item)) else {
-          throw ValidationError("'\(item)' is neither own nor fused.")
-        }
-        return form
-      }
-    })
+    transform: RunOptions.choices)
   var kernels = [Kernels.own]
+
+  /// One or more of the cases of a type, by commas.
+  private static func choices<Choice: RawRepresentable<String> & CaseIterable>(
+    _ text: String
+  ) throws -> [Choice] {
+    // Nothing between commas is no choice, and an empty text none at all.
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { item in
+      guard let choice = Choice(rawValue: String(item)) else {
+        let known = Choice.allCases.map(\.rawValue).joined(separator: " nor ")
+        throw ValidationError("'\(item)' is neither \(known).")
+      }
+      return choice
+    }
+  }
 
   @Option(help: "What the samples call the machine; the host's name unless said.")
   var system: String?
