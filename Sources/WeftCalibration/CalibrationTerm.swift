@@ -180,6 +180,8 @@ extension CalibrationTerm {
   /// Weft's own runtime.
   private static let runtime = [
     duration("runtime.start", [.runtimeStart], 0.1...50, unit: 1),
+    duration("runtime.eager", [.runtimeEager], 0...20, unit: 0.5),
+    duration("runtime.operation", [.runtimeOperation], 0...20, unit: 0.3),
     duration("runtime.meet", [.runtimeMeet], 0.05...20, unit: 0.5),
     duration("runtime.ll.step", [.runtimeLLStep], 0.02...20, unit: 0.3),
     duration("runtime.ll128.step", [.runtimeLL128Step], 0.02...20, unit: 0.3),
@@ -187,6 +189,7 @@ extension CalibrationTerm {
     duration("runtime.put", [.runtimePut], 0.02...20, unit: 0.3),
     rate(.runtimeLLLane, 1...1000), rate(.runtimeLL128Lane, 1...1000),
     rate(.runtimeSimpleLane, 1...1000), rate(.runtimeCellsLane, 1...1000),
-    ratio(.runtimeLinkEfficiency, from: 0.05),
+    ratio(.runtimeLLLink, from: 0.05), ratio(.runtimeLL128Link, from: 0.05),
+    ratio(.runtimeSimpleLink, from: 0.05),
   ]
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "baseline.hpp"
-#include "interpreter.cuh"
+#include "wires.cuh"
 
 namespace weft::gpu {
 namespace {

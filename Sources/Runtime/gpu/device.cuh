@@ -35,10 +35,16 @@ struct alignas(16) Operation {
   uint8_t flags;
   uint8_t reserved;
   /// Numbers in the lane's table of ports, -1 for none.
-  int32_t from;
-  int32_t to;
-  /// For a put into cells or who waits for one: a number that is unique in a call.
-  uint32_t cell_flag;
+  int16_t from;
+  int16_t to;
+  /// For what receives: the messages that the lane has taken of `from` before in the call.
+  uint32_t taken_before;
+  union {
+    /// For what sends: the messages that the lane has sent to `to` before in the call.
+    uint32_t sent_before;
+    /// For a put into cells or who waits for one: a number that is unique in a call.
+    uint32_t cell_flag;
+  };
   uint64_t source;
   uint64_t addend;
   uint64_t destination;
@@ -67,6 +73,8 @@ struct alignas(16) PortState {
   uint64_t flags;
   uint64_t seen;
   uint64_t waited;
+  /// The messages before the call.
+  uint64_t before_call;
 };
 
 /// The operations of a lane in one kernel of a call body.
@@ -77,6 +85,10 @@ struct alignas(16) Run {
 
 /// The most threads of a block: more would have too few registers for what is on its way.
 constexpr int most_threads = 512;
+
+/// A record's size in 16 bytes, which are copied together.
+template <typename Item>
+constexpr int words_of = static_cast<int>(sizeof(Item) / 16);
 
 /// How many operations a block reads at a time.
 constexpr int window_length = 32;

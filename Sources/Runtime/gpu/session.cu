@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "interpreter.cuh"
+#include "kernels.hpp"
 
 namespace weft::gpu {
 
@@ -32,13 +33,16 @@ Allocation uploaded(const std::vector<T>& items) {
   return memory;
 }
 
-const void* kernel_for(uint32_t type) {
-  switch (type) {
-  case WEFT_PLAN_FP16: return reinterpret_cast<const void*>(&interpret<Half>);
-  case WEFT_PLAN_BF16: return reinterpret_cast<const void*>(&interpret<Brain>);
-  case WEFT_PLAN_INT32: return reinterpret_cast<const void*>(&interpret<Whole>);
-  default: return reinterpret_cast<const void*>(&interpret<Float>);
+// The kernel for a plan: one of messages alone if nothing else is in it.
+const void* kernel_for(const Program& program, Wire wire) {
+  const uint32_t type = program.header().type;
+  if (program.header().kernels > 1) return kernel_of<Kind::any>(type);
+  for (uint64_t i = 0; i < program.header().operations; i++) {
+    const weft_plan_operation& op = program.operation(i);
+    if (op.kind != WEFT_PLAN_TRANSFER || !(op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND)))
+      return kernel_of<Kind::any>(type);
   }
+  return message_kernel(type, wire);
 }
 
 // Offsets in the memory of a rank, and whether a place is in cells.
@@ -126,6 +130,8 @@ Session::Session(
   launch_.bodies = static_cast<int>(header.bodies);
   launch_.period = static_cast<int>(header.period);
   launch_.slots = static_cast<int>(header.slots);
+  // A lane without any has one that nothing uses, as operations name one.
+  launch_.most_ports = 1;
   launch_.cell_elements = static_cast<int>(program.cell_elements());
   launch_.wire = settings.wire;
   launch_.timeout_ns = static_cast<uint64_t>(settings.timeout_seconds * 1e9);
@@ -140,7 +146,7 @@ Session::Session(
   launch_.report = report_;
   build(bases);
   can_fill_ = fillable(program);
-  kernel_ = kernel_for(header.type);
+  kernel_ = kernel_for(program, settings.wire);
   if (shared_bytes_ > 48 << 10)
     check(
       cudaFuncSetAttribute(
@@ -202,6 +208,8 @@ void Session::build(const std::vector<uint8_t*>& bases) {
         ports.push_back(port);
       }
       launch_.most_ports = std::max(launch_.most_ports, static_cast<int>(ports.size()));
+      if (ports.size() > INT16_MAX)
+        throw PlanError("a lane has more connections than this backend can do");
     }
   }
   for (uint32_t body = 0; body < header.bodies; body++)
@@ -213,9 +221,11 @@ void Session::build(const std::vector<uint8_t*>& bases) {
         const size_t first_run = runs.size();
         runs.push_back({operations.size(), 0});
         const auto port = [&](int32_t connection) {
-          return connection < 0
-            ? -1 : port_numbers.at(key(rank, lane, static_cast<size_t>(connection)));
+          return static_cast<int16_t>(
+            connection < 0 ? -1 : port_numbers.at(key(rank, lane, static_cast<size_t>(connection))));
         };
+        // By port: the messages so far in the call.
+        std::unordered_map<int16_t, uint32_t> taken, sent;
         for (uint64_t i = run.first; i < run.first + run.count; i++) {
           const weft_plan_operation& op = program_.operation(i);
           const Ends& ends = program_.ends(i);
@@ -229,6 +239,8 @@ void Session::build(const std::vector<uint8_t*>& bases) {
           out.from = port(ends.from);
           out.to = port(ends.to);
           out.count = static_cast<uint64_t>(op.count);
+          if (op.actions & WEFT_PLAN_RECEIVE) out.taken_before = taken[out.from]++;
+          if (op.actions & WEFT_PLAN_SEND) out.sent_before = sent[out.to]++;
           if (op.kind == WEFT_PLAN_TRANSFER || op.kind == WEFT_PLAN_PUT) {
             out.source = places.offset(op.source_buffer, op.source_offset);
             out.addend = places.offset(op.addend_buffer, op.addend_offset);

@@ -18,7 +18,9 @@ struct alignas(16) Watch {
   int rank;
   int lane;
   uint64_t call;
-  uint64_t step;
+  /// The operations before the fetched ones, and how many of those are done.
+  uint64_t window;
+  int place;
 
   /// Whether to go on looking.
   __device__ __forceinline__ bool patient(uint32_t& looks, uint64_t& start) const {
@@ -35,7 +37,7 @@ struct alignas(16) Watch {
     report.lane = lane;
     report.peer = peer;
     report.call = call;
-    report.step = step;
+    report.step = window + place;
     report.wanted = wanted;
     report.seen = seen;
     report.what = what;

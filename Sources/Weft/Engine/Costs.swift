@@ -124,6 +124,8 @@ public struct Costs: Hashable, Sendable {
   /// Whether ``KernelCosts/laneBandwidth`` counts all bytes that a message's operation reads and
   /// writes, as memory does, and not the message's wire bytes alone.
   public var countsAccesses = false
+  /// What a lane takes to turn to an operation, before it looks for a message or flag.
+  public var operation = SimDuration.zero
   /// What the host takes to enqueue a call: calls do not start faster than one after the other.
   public var enqueue = SimDuration.zero
   /// What posts messages sent to other nodes; nil if nothing stands between lane and NIC.

@@ -12,6 +12,10 @@ extension Simulation where Network: ~Copyable {
         let meets = operation.kind == .barrier || operation.kind == .kernel
         lanes[index].step += 1
         lanes[index].stage = meets ? .meet : .input
+        if costs.operation > .zero && !meets {
+          turn(index)
+          return
+        }
       case .input:
         guard takeInput(index, at: time) else { return }
         lanes[index].stage = .credit
@@ -30,6 +34,13 @@ extension Simulation where Network: ~Copyable {
         return
       }
     }
+  }
+
+  /// Spends what it takes to turn to an operation; an event goes on with it.
+  private mutating func turn(_ index: Int) {
+    lanes[index].now += costs.operation
+    lanes[index].path.synchronization += costs.operation
+    queue.push(Event(.lane, Int32(index)), at: lanes[index].now)
   }
 
   // MARK: - Waiting

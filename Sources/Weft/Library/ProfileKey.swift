@@ -99,6 +99,10 @@ extension Profile {
     // Weft's own runtime on GPUs.
     /// From the start of a kernel until its blocks act, and from their end to the kernel's.
     case runtimeStart = "runtime.start"
+    /// What a kernel's start takes longer when the host has launched it, however far ahead.
+    case runtimeEager = "runtime.eager"
+    /// What a block takes to turn to an operation of the plan, before it looks for a message.
+    case runtimeOperation = "runtime.operation"
     /// A meeting of all lanes of a rank inside a kernel.
     case runtimeMeet = "runtime.meet"
     /// From the arrival of a message until the block acts on it, by wire.
@@ -112,8 +116,10 @@ extension Profile {
     case runtimeLL128Lane = "runtime.ll128.block-bandwidth"
     case runtimeSimpleLane = "runtime.simple.block-bandwidth"
     case runtimeCellsLane = "runtime.cells.block-bandwidth"
-    /// What its stores reach of a link's rate.
-    case runtimeLinkEfficiency = "runtime.link-efficiency"
+    /// What its stores reach of a link's rate, by wire.
+    case runtimeLLLink = "runtime.ll.link-efficiency"
+    case runtimeLL128Link = "runtime.ll128.link-efficiency"
+    case runtimeSimpleLink = "runtime.simple.link-efficiency"
 
     // Memory-bound kernels and copies.
     case memoryEfficiency = "memory.efficiency"
@@ -165,7 +171,7 @@ extension Profile {
       case .memoryEfficiency, .gemmComputeEfficiency, .gemmMemoryEfficiency,
         .decodeAttentionMemoryEfficiency, .prefillAttentionComputeEfficiency, .ncclFurtherPeer,
         .ncclScaleUpEfficiency, .ncclNVLSEfficiency, .ncclNetworkEfficiency,
-        .nvshmemNetworkEfficiency, .runtimeLinkEfficiency:
+        .nvshmemNetworkEfficiency, .runtimeLLLink, .runtimeLL128Link, .runtimeSimpleLink:
         .ratio
       case .memoryReserved, .ncclProxyFetchedFrom, .ncclProxyRendezvousFrom: .size
       default: .duration

@@ -42,10 +42,14 @@ struct RuntimePlanner {
 
   /// The plan with the costs of the runtime.
   func priced(_ plan: Plan, for call: CollectiveCall, as form: RuntimeForm) -> Plan {
-    // NCCL's schedules are made for a protocol; plain ones take what suits their messages.
+    // NCCL's schedules are made for a protocol; plain ones take what suits their messages. Puts and
+    // local sums are moved as whole messages are.
+    let longest = plan.longestMessage * call.type.bytes
     let wire =
-      form.wire ?? RuntimeForm.Wire(rawValue: plan.protocolName)
-      ?? plan.fittingWire(elementBytes: call.type.bytes)
+      longest == 0
+      ? .simple
+      : form.wire ?? RuntimeForm.Wire(rawValue: plan.protocolName)
+        ?? .fitting(longestMessage: longest)
     return plan.priced(as: wire.rawValue, costs(of: plan, call, wire, isFused: form.isFused))
   }
 
@@ -53,7 +57,8 @@ struct RuntimePlanner {
     of plan: Plan, _ call: CollectiveCall, _ wire: RuntimeForm.Wire, isFused: Bool
   ) -> Costs {
     let kernels = plan.kernels
-    let start = profile.duration(.launchGraph) + profile.duration(.runtimeStart)
+    var start = profile.duration(.launchGraph) + profile.duration(.runtimeStart)
+    if call.launch == .eager { start += profile.duration(.runtimeEager) }
     let block = profile.bandwidth(wire.blockBandwidth)
     let cells = profile.bandwidth(.runtimeCellsLane)
     let device = Bandwidth(
@@ -82,7 +87,8 @@ struct RuntimePlanner {
       let launches = isFused ? 1 : kernels.count
       costs.enqueue = launches * profile.duration(.launchEager)
     }
-    let efficiency = profile.ratio(.runtimeLinkEfficiency)
+    costs.operation = profile.duration(.runtimeOperation)
+    let efficiency = profile.ratio(wire.linkEfficiency)
     costs.linkEfficiency = Costs.ByMedium(scaleUp: efficiency, network: efficiency)
     return costs
   }
@@ -105,6 +111,14 @@ extension RuntimeForm.Wire {
     }
   }
 
+  fileprivate var linkEfficiency: Profile.Key {
+    switch self {
+    case .simple: .runtimeSimpleLink
+    case .ll: .runtimeLLLink
+    case .ll128: .runtimeLL128Link
+    }
+  }
+
   fileprivate var blockBandwidth: Profile.Key {
     switch self {
     case .simple: .runtimeSimpleLane
@@ -121,10 +135,8 @@ extension Plan {
   /// Whether ranks exchange data in cells with flags, and not in messages.
   var hasCells: Bool { schedule.open(Buffers()).contains { $0.storage == .flaggedCells } }
 
-  /// The wire of the longest message that a rank sends.
-  func fittingWire(elementBytes: Int) -> RuntimeForm.Wire {
-    .fitting(longestMessage: schedule.open(LongestMessage()) * elementBytes)
-  }
+  /// The elements of the longest message that a rank sends; 0 if it puts everything.
+  fileprivate var longestMessage: Int { schedule.open(LongestMessage()) }
 
   /// The slots of a connection in a runtime plan.
   var runtimeSlots: Int { min(costs.slots, RuntimePlan.mostSlots) }
