@@ -57,11 +57,6 @@ struct LaneState<Cursor: OperationCursor> {
 
   init(cursor: Cursor) { self.cursor = cursor }
 
-  /// Reads something of every cache line.
-  func touch() -> Int64 {
-    touchInboxes() &+ Int64(operation.kind.rawValue) &+ Int64(operation.count)
-  }
-
   /// Reads something of every cache line that a message to the lane touches.
   func touchInboxes() -> Int64 {
     Int64(truncatingIfNeeded: awaitedKey) &+ path.scaleUpSerialization.picoseconds

@@ -75,26 +75,30 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// Lets out what the operation produced and frees the slot that it read.
+  @inline(__always)
   mutating func emit(_ index: Int, at time: SimDuration) {
-    let port = lanes[index].taken
-    if port >= 0 {
-      lanes[index].taken = -1
-      ports[port].used -= 1
-      let sender = ports[port].sender
-      if sender >= 0 {
-        ports[port].sender = -1
-        lanes[Int(sender)].wait(until: time, path: lanes[index].path)
-        queue.push(Event(.lane, sender), at: time)
-      }
-    }
-    if lanes[index].operation.sends && !storesDirectly(index) {
+    if lanes[index].taken >= 0 { freeSlot(index, at: time) }
+    if lanes[index].operation.sends && !(hasWork && storesDirectly(index)) {
       _ = send(index, at: time, sourceRate: .max, isOpen: false)
     }
   }
 
+  /// Frees the slot that a lane read, for the lane that waits for it.
+  @inline(never)
+  private mutating func freeSlot(_ index: Int, at time: SimDuration) {
+    let port = lanes[index].taken
+    lanes[index].taken = -1
+    ports[port].used -= 1
+    let sender = ports[port].sender
+    guard sender >= 0 else { return }
+    ports[port].sender = -1
+    lanes[Int(sender)].wait(until: time, path: lanes[index].path)
+    queue.push(Event(.lane, sender), at: time)
+  }
+
   /// Whether a lane of limited rate writes a message to its peer itself, while it works.
   private mutating func storesDirectly(_ index: Int) -> Bool {
-    guard hasWork && costs.kernels[Int(lanes[index].kernel)].laneBandwidth != nil,
+    guard costs.kernels[Int(lanes[index].kernel)].laneBandwidth != nil,
       lanes[index].operation.kind == .put || lanes[index].operation.actions.contains(.send),
       lanes[index].operation.count > 0
     else { return false }

@@ -128,7 +128,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     var sum: Int64 = 0
     for place in 0..<count {
       let event = queue.present(place)
-      if event.kind == .lane { sum &+= lanes[Int(event.subject)].touch() }
+      if event.kind == .lane { sum &+= lanes.touch(Int(event.subject)) }
     }
     for place in 0..<count {
       let event = queue.present(place)
