@@ -13,7 +13,7 @@ struct ScheduleCommand: ParsableCommand {
 extension ScheduleCommand {
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show what every lane of every rank does in one call.")
+      commandName: "show", abstract: "Show what every lane of every rank does in one call.")
 
     @Argument(help: "The algorithm, or an MSCCL file.")
     var algorithm: String
@@ -56,6 +56,7 @@ extension ScheduleCommand {
     }
 
     static let configuration = CommandConfiguration(
+      commandName: "export",
       abstract: "Write a schedule in MSCCL's format, or as a plan for the runtime.",
       discussion: """
         A plan holds what the runtime executes: operations, slots, buffers and kernels, of a size \
@@ -112,7 +113,7 @@ extension ScheduleCommand {
 
   struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Check a schedule file, prove it, and summarise it.")
+      commandName: "import", abstract: "Check a schedule file, prove it, and summarise it.")
 
     @Argument(help: "An MSCCL file.")
     var file: String

@@ -24,7 +24,7 @@ struct TopologyCommand: ParsableCommand {
 extension TopologyCommand {
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the topologies that ship with Weft.")
+      commandName: "list", abstract: "List the topologies that ship with Weft.")
 
     @OptionGroup var global: GlobalOptions
 
@@ -45,7 +45,7 @@ extension TopologyCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show every number of a topology with its source.")
+      commandName: "show", abstract: "Show every number of a topology with its source.")
 
     @OptionGroup var global: GlobalOptions
 
@@ -66,7 +66,7 @@ extension TopologyCommand {
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Check a topology file, or say what is wrong in which line.")
+      commandName: "check", abstract: "Check a topology file, or say what is wrong in which line.")
 
     @OptionGroup var global: GlobalOptions
 

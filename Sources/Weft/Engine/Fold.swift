@@ -8,6 +8,8 @@ struct Fold: Sendable {
   let nodes: Int
   let perNode: Int
   private let ranks: Divider
+  /// How many nodes a simulated node stands for.
+  let factor: Int
 
   /// The fold for a schedule on a fabric; the identity where either lacks the symmetry.
   init(_ symmetry: Symmetry, on fabric: Fabric, allowed: Bool) {
@@ -16,6 +18,7 @@ struct Fold: Sendable {
     ranks = fabric.ranksPerNode
     let isFolded = allowed && nodes > 1 && Self.obstacle(to: symmetry, on: fabric) == nil
     self.symmetry = isFolded ? symmetry : .none
+    factor = isFolded && symmetry != .none ? nodes : 1
   }
 
   /// Why every node has to be simulated; nil if one can stand for all.
@@ -27,13 +30,11 @@ struct Fold: Sendable {
     return keepsDistances ? nil : "nodes are not equally far apart"
   }
 
-  /// How many nodes a simulated node stands for.
-  var factor: Int { symmetry == .none ? 1 : nodes }
-
   /// The number of ranks to simulate.
   var members: Int { symmetry == .none ? nodes * perNode : perNode }
 
   /// The simulated rank that stands for a rank.
+  @inline(__always)
   func member(of rank: Int) -> Int { symmetry == .none ? rank : ranks.remainder(rank) }
 
   /// Whether two ranks that lie in blocks are on different nodes.
@@ -42,7 +43,12 @@ struct Fold: Sendable {
   }
 
   /// The image of `source` under the map that carries `target` to its member.
+  @inline(__always)
   func source(_ source: Int, seenFrom target: Int) -> Int {
+    symmetry == .none ? source : image(source, seenFrom: target)
+  }
+
+  private func image(_ source: Int, seenFrom target: Int) -> Int {
     switch symmetry {
     case .none:
       return source

@@ -1,43 +1,49 @@
 extension Simulation where Network: ~Copyable {
   /// Runs a lane from the present until it must wait.
   mutating func advance(_ index: Int, at time: SimDuration) {
+    var stage = lanes[index].stage
     while true {
-      switch lanes[index].stage {
+      switch stage {
       case .fetch:
-        guard let operation = lanes[index].cursor.next() else {
-          lanes[index].stage = .end
-          continue
-        }
-        lanes[index].operation = operation
-        let meets = operation.kind == .barrier || operation.kind == .kernel
-        lanes[index].step += 1
-        lanes[index].stage = meets ? .meet : .input
-        if costs.operation > .zero && !meets {
+        stage = fetch(index)
+        if costs.operation > .zero && stage == .input {
           turn(index)
           return
         }
       case .input:
         guard takeInput(index, at: time) else { return }
-        lanes[index].stage = .credit
+        stage = .credit
       case .credit:
         guard takeSlot(index, at: time) else { return }
-        guard work(index, at: time) else { return }
+        guard !hasWork || work(index, at: time) else { return }
+        stage = .emit
       case .drain:
         guard drain(index, at: time) else { return }
-        lanes[index].stage = .emit
+        stage = .emit
       case .emit:
         emit(index, at: time)
         if costs.remembersOperations { atHand[index] = AtHand(lanes[index].operation) }
-        lanes[index].stage = .fetch
+        stage = .fetch
       case .meet, .end:
+        lanes[index].stage = stage
         meet(index, at: time)
         return
       }
     }
   }
 
+  /// Fetches a lane's next operation; the stage that it is in then.
+  @inline(__always)
+  mutating func fetch(_ index: Int) -> LaneState<S.Cursor>.Stage {
+    guard let operation = lanes[index].cursor.next() else { return .end }
+    lanes[index].operation = operation
+    lanes[index].step += 1
+    return operation.kind == .barrier || operation.kind == .kernel ? .meet : .input
+  }
+
   /// Spends what it takes to turn to an operation; an event goes on with it.
   private mutating func turn(_ index: Int) {
+    lanes[index].stage = .input
     lanes[index].now += costs.operation
     lanes[index].path.synchronization += costs.operation
     queue.push(Event(.lane, Int32(index)), at: lanes[index].now)
@@ -45,55 +51,11 @@ extension Simulation where Network: ~Copyable {
 
   // MARK: - Waiting
 
-  /// Takes the message or flag that the operation needs; false if the lane must wait for it.
-  private mutating func takeInput(_ index: Int, at time: SimDuration) -> Bool {
-    let takesFlag = lanes[index].operation.kind == .wait
-    guard takesFlag || lanes[index].operation.actions.contains(.receive) else { return true }
-    let port = incoming(index, lanes[index].operation.from)
-    let id = ports[port].first
-    // A streaming lane starts on the first lines, any other when the last byte is there.
-    let streams = id >= 0 && streams(id)
-    guard id >= 0, streams || messages[id].isSettled,
-      let start = streams ? firstGrain(id) : messages[id].arrival
-    else {
-      ports[port].receiver = Int32(index)
-      return false
-    }
-    assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
-    let overhead = receiveCost(id)
-    let isFoundLate = !takesFlag && looksLate(index, for: start)
-    let begin = (isFoundLate ? lanes[index].now : start) + overhead
-    if begin > time {
-      queue.push(Event(.lane, Int32(index)), at: begin)
-      return false
-    }
-    if begin > lanes[index].now {
-      // What made the head late is what made the message late, but for the bytes behind the head.
-      lanes[index].now = begin
-      if isFoundLate {
-        lanes[index].path.synchronization += overhead
-      } else if streams {
-        lanes[index].path = headPath(id)
-      } else {
-        lanes[index].path = messages[id].path
-        lanes[index].path.synchronization += overhead
-      }
-    }
-    ports[port].first = messages[id].next
-    if ports[port].first < 0 { ports[port].last = -1 }
-    if streams {
-      lanes[index].streamed = id
-    } else {
-      messages.release(id)
-    }
-    lanes[index].taken = port
-    return true
-  }
-
   /// Whether a lane begins to look for a message that has been there for a while.
   ///
   /// It looks for the messages of all children at once.
-  private mutating func looksLate(_ index: Int, for start: SimDuration) -> Bool {
+  @inline(__always)
+  mutating func looksLate(_ index: Int, for start: SimDuration) -> Bool {
     costs.looksWhenFree && start < lanes[index].now
       && !atHand[index].continues(with: lanes[index].operation)
   }
@@ -101,10 +63,13 @@ extension Simulation where Network: ~Copyable {
   /// Takes a free slot of the port that the operation sends through; false if there is none.
   private mutating func takeSlot(_ index: Int, at time: SimDuration) -> Bool {
     // What never runs out need not be looked up.
-    guard costs.slots < .max && lanes[index].operation.actions.contains(.send) else { return true }
-    let port = outgoing(index, lanes[index].operation.to)
+    guard countsSlots && lanes[index].operation.actions.contains(.send) else { return true }
+    let (rank, lane) = lanesPerRank.split(index)
+    let port = outgoing(
+      index, connection(fromRank: rank, lane: lane, to: lanes[index].operation.to))
     guard ports[port].used < costs.slots else {
       ports[port].sender = Int32(index)
+      lanes[index].stage = .credit
       return false
     }
     return true
@@ -185,30 +150,29 @@ extension Simulation where Network: ~Copyable {
     return fold.isBetweenNodes(rank, Int(port.peer))
   }
 
+  /// The connection from a rank's lane to a port of another one, as that one's member sees it.
   @inline(__always)
-  mutating func outgoing(_ index: Int, _ port: Port) -> Int32 {
-    let (rank, lane) = lanesPerRank.split(index)
+  mutating func connection(fromRank rank: Int, lane: Int, to port: Port) -> UInt64 {
     let peer = Int(port.peer)
-    let source = fold.source(rank, seenFrom: peer)
-    let key = PortTable.key(
-      source: source * schedule.lanes + lane,
-      target: fold.member(of: peer) * schedule.lanes + Int(port.lane), tag: port.tag)
+    return PortTable.key(
+      source: fold.source(rank, seenFrom: peer) &* lanesPerRank.divisor &+ lane,
+      target: fold.member(of: peer) &* lanesPerRank.divisor &+ Int(port.lane), tag: port.tag)
+  }
+
+  /// The connection into a lane from a port; the lane's rank is a member itself.
+  @inline(__always)
+  mutating func connection(into index: Int, from port: Port) -> UInt64 {
+    PortTable.key(
+      source: Int(port.peer) &* lanesPerRank.divisor &+ Int(port.lane), target: index, tag: port.tag
+    )
+  }
+
+  /// The port that a lane sends through.
+  mutating func outgoing(_ index: Int, _ key: UInt64) -> Int32 {
     let last = lanes[index].lastOutgoing
     if last >= 0 && ports[last].key == key { return last }
     let found = ports.port(key)
     lanes[index].lastOutgoing = found
-    return found
-  }
-
-  @inline(__always)
-  private mutating func incoming(_ index: Int, _ port: Port) -> Int32 {
-    // The receiver is a member itself, so the sender needs no mapping.
-    let key = PortTable.key(
-      source: Int(port.peer) * schedule.lanes + Int(port.lane), target: index, tag: port.tag)
-    let last = lanes[index].lastIncoming
-    if last >= 0 && ports[last].key == key { return last }
-    let found = ports.port(key)
-    lanes[index].lastIncoming = found
     return found
   }
 }

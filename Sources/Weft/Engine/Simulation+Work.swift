@@ -6,10 +6,10 @@ extension Simulation where Network: ~Copyable {
     assert(lanes[index].now == time, "A lane works in the present.")
     let isStreaming = lanes[index].streamed >= 0
     lanes[index].stage = isStreaming ? .drain : .emit
-    guard let rate = costs.kernels[Int(lanes[index].kernel)].laneBandwidth else { return true }
     let operation = lanes[index].operation
-    let moved = bytesMoved(index, operation)
-    guard moved > 0 else { return true }
+    guard let rate = costs.kernels[Int(lanes[index].kernel)].laneBandwidth,
+      case let moved = bytesMoved(index, operation), moved > 0
+    else { return !isStreaming || drain(index, at: time) }
     var duration = costs.work(moved, at: rate)
     // Towards a GPU of the node the lane's stores are the transfer: it starts with the work, and
     // is no faster than the lane. A NIC fetches the message when it is complete.
@@ -48,6 +48,7 @@ extension Simulation where Network: ~Copyable {
   /// Waits for the last line of the message that the operation streams; false if it is not there.
   mutating func drain(_ index: Int, at time: SimDuration) -> Bool {
     let id = lanes[index].streamed
+    lanes[index].stage = .drain
     guard messages[id].isSettled, let arrival = messages[id].arrival else {
       messages[id].drainer = Int32(index)
       return false
@@ -74,25 +75,25 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// Lets out what the operation produced and frees the slot that it read.
+  @inline(__always)
   mutating func emit(_ index: Int, at time: SimDuration) {
-    let port = lanes[index].taken
-    if port >= 0 {
-      lanes[index].taken = -1
-      ports[port].used -= 1
-      let sender = ports[port].sender
-      if sender >= 0 {
-        ports[port].sender = -1
-        lanes[Int(sender)].wait(until: time, path: lanes[index].path)
-        queue.push(Event(.lane, sender), at: time)
-      }
-    }
-    let kind = lanes[index].operation.kind
-    let sends =
-      kind == .put || kind == .signal || lanes[index].operation.actions.contains(.send)
-    guard sends else { return }
-    if !storesDirectly(index) {
+    if lanes[index].taken >= 0 { freeSlot(index, at: time) }
+    if lanes[index].operation.sends && !(hasWork && storesDirectly(index)) {
       _ = send(index, at: time, sourceRate: .max, isOpen: false)
     }
+  }
+
+  /// Frees the slot that a lane read, for the lane that waits for it.
+  @inline(never)
+  private mutating func freeSlot(_ index: Int, at time: SimDuration) {
+    let port = lanes[index].taken
+    lanes[index].taken = -1
+    ports[port].used -= 1
+    let sender = ports[port].sender
+    guard sender >= 0 else { return }
+    ports[port].sender = -1
+    lanes[Int(sender)].wait(until: time, path: lanes[index].path)
+    queue.push(Event(.lane, sender), at: time)
   }
 
   /// Whether a lane of limited rate writes a message to its peer itself, while it works.
@@ -149,50 +150,43 @@ extension Simulation where Network: ~Copyable {
     let destination = lanes[index].operation.to
     let (source, stripe) = lanesPerRank.split(index)
     let target = Int(destination.peer)
-    if source == target { return signalOwnLane(index, at: time) }
+    let key = connection(fromRank: source, lane: stripe, to: destination)
+    if source == target { return signalOwnLane(index, key, at: time) }
     let payload = lanes[index].operation.count * costs.elementBytes
-    let port = outgoing(index, destination)
-    if ports[port].route.first < 0 { setRoute(of: port, from: source, to: target, stripe, index) }
-    let crosses = ports[port].crossesNodes
-    var start = time
-    let bytes: Int
+    var (route, crosses) =
+      fabric.isRegular
+      ? fabric.regularWay(from: source, to: target, stripe: stripe)
+      : irregularWay(from: source, to: target, stripe: stripe)
+    if fold.factor > 1 { route = fabric.folded(route) }
+    let via = lanes[index].operation.via
+    if via != .links { route = route.crossed(via: via) }
     let id = messages.take(MessageState())
     messages[id].path = lanes[index].path
-    switch kind {
-    case .put, .signal:
+    var start = time
+    var bytes = 0
+    var port: Int32 = -1
+    if kind == .transfer {
+      bytes = costs.wireBytes(payload: payload)
+      if countsSlots {
+        port = outgoing(index, key)
+        ports[port].used += 1
+      }
+    } else {
       bytes =
         kind == .signal
         ? costs.signalBytes : payload * expansion(lanes[index].operation.destination)
       let overhead = crosses ? costs.put.network : costs.put.scaleUp
       messages[id].path.synchronization += overhead
       start += overhead
-    default:
-      bytes = costs.wireBytes(payload: payload)
     }
-    if crosses, let proxy = costs.proxy {
-      let posted = max(start, members[source].proxyFree) + proxy.service(bytes)
-      members[source].proxyFree = posted
-      messages[id].path.posting += posted - start
-      start = posted
-    }
-    if crosses && fabric.hasConditions {
-      let delay = fabric.conditions.networkDelay(message: messageCount)
-      messages[id].path.latency += delay
-      start += delay
-    }
+    if crosses && isPosted { start = post(id, bytes, from: source, at: start) }
     messageCount += fold.factor
     byteCount += bytes * fold.factor
-    var route = ports[port].route
-    let via = lanes[index].operation.via
-    if via != .links { route = route.crossed(via: via) }
     messages[id].renew(
       isFlag: kind != .transfer, crossesNodes: crosses, bytes: bytes, sourceRate: sourceRate,
-      route: route, injected: start, isOpen: isOpen, port: port)
-    if costs.streamGrain != nil {
-      while departures.count <= Int(id) { departures.append(TimeBreakdown()) }
-      departures[Int(id)] = messages[id].path
-    }
-    append(id, to: port)
+      route: route, injected: start, isOpen: isOpen, port: port, key: key)
+    if costs.streamGrain != nil { keepDeparture(id) }
+    announce(id)
     if start == time {
       inject(id, at: time)
     } else {
@@ -201,49 +195,64 @@ extension Simulation where Network: ~Copyable {
     return id
   }
 
-  /// Notes the way of a port's messages, which is the same for all of them.
-  private mutating func setRoute(
-    of port: Int32, from source: Int, to target: Int, _ stripe: Int, _ index: Int
-  ) {
-    var route = fabric.route(from: source, to: target, stripe: stripe)
-    if fold.factor > 1 {
-      route.first %= Int32(fabric.linksPerNode)
-      if route.last >= 0 { route.last %= Int32(fabric.linksPerNode) }
+  /// Lets a rank's proxy and the network's random delays have a message to another node; when it
+  /// enters its first link.
+  @inline(never)
+  private mutating func post(
+    _ id: Int32, _ bytes: Int, from rank: Int, at time: SimDuration
+  ) -> SimDuration {
+    var start = time
+    if let proxy = costs.proxy {
+      let posted = max(start, members[rank].proxyFree) + proxy.service(bytes)
+      members[rank].proxyFree = posted
+      messages[id].path.posting += posted - start
+      start = posted
     }
-    ports[port].route = route
-    ports[port].crossesNodes = crossesNodes(index, Port(peer: target))
+    if fabric.hasConditions {
+      let delay = fabric.conditions.networkDelay(message: messageCount)
+      messages[id].path.latency += delay
+      start += delay
+    }
+    return start
+  }
+
+  @inline(never)
+  private mutating func keepDeparture(_ id: Int32) {
+    while departures.count <= Int(id) { departures.append(TimeBreakdown()) }
+    departures[Int(id)] = messages[id].path
+  }
+
+  @inline(never)
+  private mutating func irregularWay(
+    from source: Int, to target: Int, stripe: Int
+  ) -> (route: Route, crossesNodes: Bool) {
+    (
+      fabric.route(from: source, to: target, stripe: stripe),
+      fabric.node(of: source) != fabric.node(of: target)
+    )
   }
 
   /// Raises a flag for another lane of the rank: through shared memory, so at once and on no link.
-  private mutating func signalOwnLane(_ index: Int, at time: SimDuration) -> Int32 {
-    let port = outgoing(index, lanes[index].operation.to)
+  @inline(never)
+  private mutating func signalOwnLane(
+    _ index: Int, _ key: UInt64, at time: SimDuration
+  ) -> Int32 {
     let id = messages.take(MessageState())
     messages[id].path = lanes[index].path
     messages[id].renew(
       isFlag: true, crossesNodes: false, bytes: 0, sourceRate: .max, route: .none, injected: time,
-      isOpen: false, port: port)
+      isOpen: false, port: -1, key: key)
     messages[id].arrival = time
-    append(id, to: port)
+    announce(id)
     arrived(id)
     return id
-  }
-
-  @inline(__always)
-  private mutating func append(_ id: Int32, to port: Int32) {
-    ports[port].used += 1
-    if ports[port].last >= 0 {
-      messages[ports[port].last].next = id
-    } else {
-      ports[port].first = id
-    }
-    ports[port].last = id
   }
 
   @inline(__always)
   mutating func inject(_ id: Int32, at time: SimDuration) {
     if network.start(id, at: time, messages: &messages, queue: &queue) {
       landed(id)
-    } else if streams(id), let start = firstGrain(id) {
+    } else if costs.streamGrain != nil, streams(id), let start = firstGrain(id) {
       wakeReceiver(of: id, at: start)
     }
   }
@@ -275,77 +284,5 @@ extension Simulation where Network: ~Copyable {
         from: fabric.name(ofLink: Int(route.first)),
         to: route.last < 0 ? "its GPU" : fabric.name(ofLink: Int(route.last)),
         bytes: messages[id].bytes, time: time, least: least)
-  }
-
-  /// Wakes the lane that waits for a message of which more has become known.
-  mutating func arrived(_ id: Int32) {
-    if streams(id), let start = firstGrain(id) {
-      wakeReceiver(of: id, at: start)
-    }
-    guard messages[id].isSettled, let arrival = messages[id].arrival else { return }
-    let drainer = messages[id].drainer
-    if drainer >= 0 {
-      messages[id].drainer = -1
-      let last = max(arrival + receiveCost(id), lanes[Int(drainer)].now)
-      queue.push(Event(.lane, drainer), at: last)
-    } else {
-      wakeReceiver(of: id, at: arrival)
-    }
-  }
-
-  /// Wakes the lane that waits at a message's port, if the message is the one it waits for.
-  @inline(__always)
-  private mutating func wakeReceiver(of id: Int32, at moment: SimDuration) {
-    let port = messages[id].port
-    let receiver = ports[port].receiver
-    guard receiver >= 0, ports[port].first == id else { return }
-    ports[port].receiver = -1
-    queue.push(Event(.lane, receiver), at: moment + receiveCost(id))
-  }
-
-  // MARK: - Receiving
-
-  /// Whether a lane works on a message while it still arrives.
-  mutating func streams(_ id: Int32) -> Bool {
-    guard let grain = costs.streamGrain else { return false }
-    return messages[id].bytes > grain && !messages[id].crossesNodes && !messages[id].isFlag
-  }
-
-  /// When enough of a streamed message is there for a lane to start on it: its first grain, at the
-  /// rate of its sender; nil while its head is not known.
-  mutating func firstGrain(_ id: Int32) -> SimDuration? {
-    guard let head = messages[id].head else { return nil }
-    let start = head + grainTime(id)
-    return messages[id].isSettled ? min(start, messages[id].arrival ?? start) : start
-  }
-
-  /// How long a lane works on the grain of a streamed messages[id].
-  private mutating func grainTime(_ id: Int32) -> SimDuration {
-    guard let grain = costs.streamGrain, messages[id].sourceRate != .max else { return .zero }
-    return Bandwidth(bytesPerSecond: messages[id].sourceRate).time(toMove: grain)
-  }
-
-  /// From the arrival of a message until the receiver acts on it; nothing for a lane of the rank.
-  mutating func receiveCost(_ id: Int32) -> SimDuration {
-    guard messages[id].route.first >= 0 else { return .zero }
-    return messages[id].crossesNodes ? costs.receive.network : costs.receive.scaleUp
-  }
-
-  /// Where the time went until a lane can act on a message's last byte.
-  mutating func tailPath(_ id: Int32) -> TimeBreakdown {
-    var path = messages[id].path
-    path.synchronization += receiveCost(id)
-    return path
-  }
-
-  /// Where the time went until a lane can act on a message's first byte.
-  mutating func headPath(_ id: Int32) -> TimeBreakdown {
-    var path = departures[Int(id)]
-    path.latency += messages[id].route.latency
-    path.synchronization += receiveCost(id)
-    guard let head = messages[id].head, let start = firstGrain(id) else { return path }
-    path.reduction += start - head
-    path.scaleUpQueueing += start + receiveCost(id) - path.total
-    return path
   }
 }

@@ -19,6 +19,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var network: Network
   var queue = EventQueue()
   var messages: Pool<MessageState>
+  /// Of use where slots can run out, or where lanes leave many messages untaken.
   var ports: PortTable
   var lanes: Slab<LaneState<S.Cursor>>
   var members: Slab<MemberState>
@@ -33,6 +34,11 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var slowest = SlowestCall()
   /// Divides lanes by those of a rank.
   let lanesPerRank: Divider
+  /// Whether messages wait for slots, lanes take time for what they do, and something comes between
+  /// a lane and its NIC: asked of every operation.
+  let countsSlots: Bool
+  let hasWork: Bool
+  let isPosted: Bool
 
   /// The first message that was faster than its links.
   var violation: SimulationError?
@@ -59,7 +65,10 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     let laneCount = fold.members * schedule.lanes
     network = Network(fabric: fabric, fold: fold)
     messages = Pool(minimumCapacity: laneCount)
-    ports = PortTable(lanes: laneCount)
+    countsSlots = costs.slots < .max
+    hasWork = costs.streamGrain != nil || costs.kernels.contains { $0.laneBandwidth != nil }
+    isPosted = costs.proxy != nil || fabric.hasConditions
+    ports = PortTable(lanes: countsSlots ? laneCount : 1)
     lanes = Slab(minimumCapacity: laneCount)
     members = Slab(repeating: MemberState(), count: fold.members)
     departures = Slab(minimumCapacity: costs.streamGrain == nil ? 0 : laneCount)
@@ -119,103 +128,38 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     var sum: Int64 = 0
     for place in 0..<count {
       let event = queue.present(place)
-      guard event.kind == .lane else { continue }
-      sum &+= lanes[Int(event.subject)].touch()
+      if event.kind == .lane { sum &+= lanes.touch(Int(event.subject)) }
     }
     for place in 0..<count {
       let event = queue.present(place)
-      guard event.kind == .lane, lanes[Int(event.subject)].lastIncoming >= 0 else { continue }
-      let first = ports[lanes[Int(event.subject)].lastIncoming].first
-      if first >= 0 { sum &+= messages[first].touch() }
+      if event.kind == .lane { sum &+= prepare(Int(event.subject)) }
     }
     fetchedSum &+= sum
     return count
   }
-}
 
-/// What a lane is doing.
-struct LaneState<Cursor: OperationCursor> {
-  /// How far the current operation is.
-  enum Stage: UInt8 {
-    /// The next operation is to be fetched.
-    case fetch
-    /// A message or flag is awaited.
-    case input
-    /// A free slot is awaited.
-    case credit
-    /// The lane has done its part on a message whose last lines are awaited.
-    case drain
-    /// The lane is at work; what it produces leaves at the end.
-    case emit
-    /// The other lanes of the rank are awaited, at a barrier or kernel.
-    case meet
-    /// The other lanes of the rank are awaited, at the end of the call.
-    case end
-  }
-
-  var cursor: Cursor
-  var operation = Operation(.barrier)
-  var stage = Stage.fetch
-  var call: Int32 = 0
-  /// The number of operations fetched in this call.
-  var step: Int32 = 0
-  /// The kernel that the lane runs.
-  var kernel: Int32 = 0
-  /// The port of the message that the operation took, whose slot it frees; -1 if none.
-  var taken: Int32 = -1
-  /// The message that the operation works on while it still arrives; -1 if none.
-  var streamed: Int32 = -1
-  /// The message that the operation passes those lines on in; -1 if none.
-  var passedOn: Int32 = -1
-  /// The ports that were last looked up; -1 if none.
-  ///
-  /// A port that was swept out has another key.
-  var lastOutgoing: Int32 = -1
-  var lastIncoming: Int32 = -1
-  var now = SimDuration.zero
-  /// Where the time up to `now` went.
-  var path = TimeBreakdown()
-
-  init(cursor: Cursor) { self.cursor = cursor }
-
-  /// Reads something of every cache line.
-  func touch() -> Int64 {
-    now.picoseconds &+ path.launch.picoseconds &+ path.posting.picoseconds
-      &+ Int64(operation.count) &+ Int64(operation.kind.rawValue)
-  }
-
-  /// Goes on no earlier than a moment that another lane or message has come to.
-  mutating func wait(until moment: SimDuration, path other: TimeBreakdown) {
-    guard moment > now else { return }
-    now = moment
-    path = other
-  }
-}
-
-/// What the operation before left in a lane's registers and caches.
-struct AtHand {
-  /// Where its result was stored, or where what it sent came from.
-  var place = Location.none
-  var count = -1
-  var received = false
-
-  init() {}
-
-  init(_ operation: Operation) {
-    guard operation.kind == .transfer else { return }
-    received = operation.actions.contains(.receive)
-    place = operation.actions.contains(.store) ? operation.destination : operation.source
-    count = operation.count
-  }
-
-  /// Whether an operation adds one more message to the sum at hand, or sends what is at hand once
-  /// more.
-  func continues(with operation: Operation) -> Bool {
-    guard operation.kind == .transfer, operation.count == count, operation.source == place else {
-      return false
+  /// Brings a lane whose turn comes to its next message, if nothing else happens before that, and
+  /// reads what that will touch.
+  private mutating func prepare(_ index: Int) -> Int64 {
+    guard !hasWork && !costs.remembersOperations else { return 0 }
+    if lanes[index].stage == .credit && lanes[index].taken < 0 && !lanes[index].operation.sends {
+      lanes[index].stage = .fetch
     }
-    return operation.actions == .send
-      || received && operation.actions.isSuperset(of: [.receive, .reduce])
+    if lanes[index].stage == .fetch { lanes[index].stage = fetch(index) }
+    var sum: Int64 = 0
+    for inbox in 0..<4 where lanes[index].inboxes[inbox] >= 0 {
+      sum &+= messages[lanes[index].inboxes[inbox]].touch()
+    }
+    let stage = lanes[index].stage
+    guard stage == .input || stage == .credit, lanes[index].operation.sends, fabric.isRegular
+    else { return sum }
+    let (source, stripe) = lanesPerRank.split(index)
+    let to = lanes[index].operation.to
+    guard source != Int(to.peer) else { return sum }
+    let target = fold.member(of: Int(to.peer)) &* lanesPerRank.divisor &+ Int(to.lane)
+    var (route, _) = fabric.regularWay(from: source, to: Int(to.peer), stripe: stripe)
+    if fold.factor > 1 { route = fabric.folded(route) }
+    return sum &+ lanes[target].touchInboxes() &+ network.touch(route)
   }
 }
 

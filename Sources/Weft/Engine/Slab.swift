@@ -54,20 +54,39 @@ import Glibc
     count = 0
   }
 
+  /// Reads a byte of every cache line of an element, so that it is at hand later.
+  func touch(_ index: Int) -> Int64 {
+    let bytes = unsafe UnsafeRawPointer(address(index))
+    var sum: Int64 = 0
+    for offset in stride(from: 0, to: MemoryLayout<Element>.size, by: 64) {
+      sum &+= unsafe Int64(bytes.load(fromByteOffset: offset, as: UInt8.self))
+    }
+    return sum
+  }
+
   private mutating func grow() {
-    let larger = unsafe Self.allocate(capacity * 2)
-    unsafe larger.moveInitialize(from: base, count: count)
-    unsafe base.deallocate()
-    unsafe base = larger
+    let bytes = capacity * 2 * MemoryLayout<Element>.stride
+    if bytes >= 4 * Self.huge, let larger = unsafe realloc(base, bytes) {
+      // Pages are moved and not copied, and no more than what is used of the new memory is touched.
+      unsafe madvise(larger, bytes, MADV_HUGEPAGE)
+      unsafe base = larger.bindMemory(to: Element.self, capacity: capacity * 2)
+    } else {
+      let larger = unsafe Self.allocate(capacity * 2)
+      unsafe larger.moveInitialize(from: base, count: count)
+      unsafe base.deallocate()
+      unsafe base = larger
+    }
     capacity *= 2
   }
+
+  /// The bytes of a huge page.
+  private static var huge: Int { 2 << 20 }
 
   /// Memory for so many elements; if that is much, in huge pages where the kernel has any.
   ///
   /// Ports and links of a large machine are visited in no order that a table of small pages' places
   /// could follow.
   private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<Element> {
-    let huge = 2 << 20
     let bytes = capacity * MemoryLayout<Element>.stride
     guard bytes >= 2 * huge else { return .allocate(capacity: capacity) }
     let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: huge)

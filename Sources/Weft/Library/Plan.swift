@@ -71,13 +71,13 @@ public struct Plan: Sendable {
   public func simulate(
     on fabric: Fabric, network: Network, isolated: Bool, foldAllowed: Bool = true
   ) throws(SimulationError) -> SimulationResult {
-    guard network != .analytic else {
+    guard network != .analytic && !isolated else {
       return try simulate(on: fabric, network: network, calls: 1, foldAllowed: foldAllowed)
     }
     let size = size(on: fabric, foldAllowed: foldAllowed, limit: Self.longCall)
     let steadyCalls = size.operations < Self.longCall ? Self.steadyCalls : 2
     return try simulate(
-      on: fabric, network: network, calls: isolated ? 1 : steadyCalls, foldAllowed: foldAllowed)
+      on: fabric, network: network, calls: steadyCalls, foldAllowed: foldAllowed)
   }
 
   func simulate(

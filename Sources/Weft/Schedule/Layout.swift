@@ -124,6 +124,7 @@ struct Parts: Sendable {
     self.unit = Int16(unit)
   }
 
+  @inline(__always)
   subscript(index: Int) -> Region {
     let unit = Int(unit)
     return Region(

@@ -41,6 +41,9 @@ public struct Fabric: Sendable {
   let hasEqualLatencies: Bool
   private let pairBandwidth: Bandwidth
   private let nicBandwidth: Bandwidth
+  /// Whether a route follows from two ranks' nodes and GPUs alone, by ranks in blocks, sound NICs and
+  /// equal distances.
+  let isRegular: Bool
   /// The place in the machine of every node; nil if they are the first ones, in order.
   private let places: [Int32]?
   /// The node and GPU of every rank, as the rank that would be there in blocks; nil if it is that.
@@ -121,6 +124,7 @@ public struct Fabric: Sendable {
     interior = inside
     hasEqualLatencies =
       topology.network.hopLatency == .zero || first / perSwitch == last / perSwitch
+    isRegular = slots == nil && !hasFailedNICs && hasEqualLatencies
     guard links + (inside?.count ?? 0) <= Int(Int32.max) else {
       throw .links(asked: links + (inside?.count ?? 0), available: Int(Int32.max))
     }
@@ -313,17 +317,7 @@ extension Fabric {
     let (targetNode, targetGPU) = ranksPerNode.split(to)
     let sourceBase = sourceNode * linksPerNode
     if sourceNode == targetNode {
-      let latency = topology.node.scaleUp.latency
-      switch topology.node.scaleUp.kind {
-      case .switch:
-        return Route(
-          first: Int32(sourceBase + 2 * sourceGPU), last: Int32(sourceBase + 2 * targetGPU + 1),
-          latency: latency)
-      case .mesh:
-        return Route(
-          first: Int32(sourceBase + sourceGPU * topology.node.gpus + targetGPU), last: -1,
-          latency: latency)
-      }
+      return inNode(base: sourceBase, from: sourceGPU, to: targetGPU)
     }
     var (leaving, entering) = (
       nic(ofGPU: sourceGPU, stripe: stripe), nic(ofGPU: targetGPU, stripe: stripe)
@@ -344,7 +338,52 @@ extension Fabric {
       latency: topology.network.latency + further * topology.network.hopLatency)
   }
 
+  /// A route, and whether it leads to another node, on a regular fabric.
+  ///
+  /// The engine works it out in place: a call would copy the fabric, even one that is not reached.
+  @inline(__always)
+  func regularWay(
+    from source: Int, to target: Int, stripe: Int
+  ) -> (route: Route, crossesNodes: Bool) {
+    let (sourceNode, sourceGPU) = ranksPerNode.split(source)
+    let (targetNode, targetGPU) = ranksPerNode.split(target)
+    let sourceBase = sourceNode &* linksPerNode
+    guard sourceNode == targetNode else {
+      let out = sourceBase &+ scaleUpLinks &+ 2 &* nic(ofGPU: sourceGPU, stripe: stripe)
+      let into =
+        targetNode &* linksPerNode &+ scaleUpLinks &+ 2 &* nic(ofGPU: targetGPU, stripe: stripe)
+        &+ 1
+      return (
+        Route(
+          first: Int32(truncatingIfNeeded: out), last: Int32(truncatingIfNeeded: into),
+          latency: topology.network.latency), true
+      )
+    }
+    return (inNode(base: sourceBase, from: sourceGPU, to: targetGPU), false)
+  }
+
+  /// The route between two GPUs of the node whose links begin at a number.
+  @inline(__always)
+  private func inNode(base: Int, from source: Int, to target: Int) -> Route {
+    let isSwitched = topology.node.scaleUp.kind == .switch
+    let first = isSwitched ? 2 &* source : source &* topology.node.gpus &+ target
+    return Route(
+      first: Int32(truncatingIfNeeded: base &+ first),
+      last: isSwitched ? Int32(truncatingIfNeeded: base &+ 2 &* target &+ 1) : -1,
+      latency: topology.node.scaleUp.latency)
+  }
+
+  /// The same links of node 0, which stands for all.
+  @inline(__always)
+  func folded(_ route: Route) -> Route {
+    Route(
+      first: Int32(perNode.remainder(Int(route.first))),
+      last: route.last < 0 ? -1 : Int32(perNode.remainder(Int(route.last))),
+      latency: route.latency)
+  }
+
   /// The NIC that a GPU's lane sends and receives through.
+  @inline(__always)
   public func nic(ofGPU gpu: Int, stripe: Int) -> Int {
     if topology.node.nics == topology.node.gpus { return gpu }
     return Int(firstNIC[gpu]) + (ownNICs > 1 ? stripe % ownNICs : 0)
@@ -353,10 +392,14 @@ extension Fabric {
   /// The NIC that a GPU's lane uses when some have failed: its own, or else one of those left in turn.
   private func workingNIC(_ own: Int, node: Int, gpu: Int, stripe: Int) -> Int {
     guard conditions.hasFailed(Conditions.NIC(node: node, nic: own)) else { return own }
-    let left = (0..<topology.node.nics).filter {
-      !conditions.hasFailed(Conditions.NIC(node: node, nic: $0))
+    let nics = 0..<topology.node.nics
+    let isLeft = { !conditions.hasFailed(Conditions.NIC(node: node, nic: $0)) }
+    var further = (gpu + stripe) % nics.count(where: isLeft)
+    for nic in nics where isLeft(nic) {
+      if further == 0 { return nic }
+      further -= 1
     }
-    return left[(gpu + stripe) % left.count]
+    return own
   }
 
   /// The links between switches that a message crosses from its first to its last link, and the

@@ -20,6 +20,7 @@ struct Divider: Hashable, Sendable {
   /// The quotient, rounded down.
   ///
   /// - Precondition: the number is not negative and below 2^32.
+  @inline(__always)
   func quotient(_ number: Int) -> Int {
     assert(number >= 0 && number <= Int(UInt32.max), "A dividend has 32 bits.")
     guard factor != 0 else { return number }
@@ -28,6 +29,7 @@ struct Divider: Hashable, Sendable {
   }
 
   /// The quotient and what is left.
+  @inline(__always)
   func split(_ number: Int) -> (quotient: Int, remainder: Int) {
     let quotient = quotient(number)
     return (quotient, number &- quotient &* divisor)

@@ -140,7 +140,8 @@ extension ExploreCommand {
   /// One task of a job array; people do not call it.
   struct Task: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Answer one shard, as a task of a job array does.", shouldDisplay: false)
+      commandName: "task", abstract: "Answer one shard, as a task of a job array does.",
+      shouldDisplay: false)
 
     @Argument(help: "The folder of shards.")
     var folder: String

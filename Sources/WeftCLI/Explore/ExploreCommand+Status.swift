@@ -6,7 +6,7 @@ extension ExploreCommand {
   /// `weft explore status STUDY`.
   struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Say how far a study is.")
+      commandName: "status", abstract: "Say how far a study is.")
 
     @Argument(help: "The name of a study in the store, its file, or the number of a run.")
     var study: String
@@ -24,7 +24,7 @@ extension ExploreCommand {
   /// `weft explore cancel STUDY`.
   struct Cancel: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Stop a study that runs; what is done stays in the store.")
+      commandName: "cancel", abstract: "Stop a study that runs; what is done stays in the store.")
 
     @Argument(help: "The name of a study in the store, its file, or the number of a run.")
     var study: String

@@ -64,7 +64,7 @@ extension ExploreCommand {
   /// `weft explore STUDY`.
   struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Answer the points of a study (the default).")
+      commandName: "run", abstract: "Answer the points of a study (the default).")
 
     @Argument(help: "A study file, or the name of a shipped study.")
     var study: String
@@ -117,7 +117,7 @@ extension ExploreCommand {
   /// `weft explore resume STUDY`.
   struct Resume: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Go on with a study that was stopped.")
+      commandName: "resume", abstract: "Go on with a study that was stopped.")
 
     @Argument(help: "The name of a study in the store, or its file.")
     var study: String

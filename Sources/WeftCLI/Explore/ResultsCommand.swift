@@ -13,7 +13,8 @@ struct ResultsCommand: ParsableCommand {
 
 extension ResultsCommand {
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the runs of a store.")
+    static let configuration = CommandConfiguration(
+      commandName: "list", abstract: "List the runs of a store.")
 
     @OptionGroup var storeOptions: ExploreCommand.StoreOptions
     @OptionGroup var global: GlobalOptions
@@ -32,7 +33,7 @@ extension ResultsCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show the points of a run.",
+      commandName: "show", abstract: "Show the points of a run.",
       discussion: "The provenance of the run stands below the table, and in JSON under 'run'.")
 
     @Argument(
@@ -97,7 +98,7 @@ extension ResultsCommand {
 
   struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Write the points of a run for other programs.",
+      commandName: "export", abstract: "Write the points of a run for other programs.",
       discussion: """
         csv: every value and result, one flat column each, nothing where there is none, numbers \
         with every digit: as pandas, DuckDB and Parquet converters read it. pareto: the same, of \
@@ -171,6 +172,7 @@ extension ResultsCommand {
 
   struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "compare",
       abstract: "Compare two runs: which points changed, and what changed them.")
 
     @Argument(help: "The run before: its number, or the name or file of a study.")

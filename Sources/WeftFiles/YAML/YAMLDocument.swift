@@ -23,7 +23,8 @@ public struct YAMLDocument: Sendable {
     self.file = file
     let node: Node?
     do {
-      node = try compose(yaml: text)
+      // All scalars are texts here, and what the core schema would make of them takes long to find out.
+      node = try compose(yaml: text, .basic)
     } catch {
       throw Self.inputError(error, file: file, lines: text.split(separator: "\n").count)
     }

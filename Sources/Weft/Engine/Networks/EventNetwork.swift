@@ -48,38 +48,57 @@ struct EventNetwork: NetworkModel, ~Copyable {
     fabric.busiestLink(0..<links.count) { links[$0].bytes }
   }
 
+  mutating func touch(_ route: Route) -> Int64 {
+    let last = route.last < 0 ? route.first : route.last
+    return links[Int(route.first)].freeAt.picoseconds &+ links[Int(last)].freeAt.picoseconds
+  }
+
   mutating func start(
     _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Bool {
-    let route = messages[id].route
     let bytes = messages[id].bytes
-    let first = Int(route.first)
+    let first = Int(messages[id].route.first)
     let crosses = messages[id].crossesNodes
     let passing = serialization(bytes, on: first, crosses, atMost: messages[id].sourceRate)
     let begin = max(now, links[first].freeAt)
     links[first].freeAt = begin + passing
     links[first].bytes += bytes
-    if route.last < 0 {
-      messages[id].head = begin + route.latency
-      let own = serialization(bytes, on: first, crosses, atMost: .max)
-      messages[id].arrive(
-        at: begin + passing + route.latency, slowestLink: own, sourceLimit: passing - own)
+    guard messages[id].route.last >= 0 else {
+      deliver(&messages[id], begin: begin, passing: passing)
       return true
     }
-    if hasInterior && crosses {
-      setOut(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
+    guard begin == now && setsOutInOrder && !(hasInterior && crosses) else {
+      wait(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
       return false
     }
-    guard setsOutInOrder else {
-      queue.push(Event(.network, id), at: begin + route.latency)
-      return false
-    }
-    guard begin == now else {
-      queue.push(Event(.network, id), at: begin)
-      return false
-    }
-    reach(id, at: now + route.latency, messages: &messages)
+    reach(&messages[id], at: now + messages[id].route.latency, feed: passing)
     return true
+  }
+
+  /// Takes a message through the only link of its way.
+  @inline(never)
+  private mutating func deliver(
+    _ message: inout MessageState, begin: SimDuration, passing: SimDuration
+  ) {
+    let latency = message.route.latency
+    message.head = begin + latency
+    let own = serialization(
+      message.bytes, on: Int(message.route.first), message.crossesNodes, atMost: .max)
+    message.arrive(at: begin + passing + latency, slowestLink: own, sourceLimit: passing - own)
+  }
+
+  /// Announces when a message goes on from its first link, which it holds from a moment on.
+  @inline(never)
+  private mutating func wait(
+    _ id: Int32, begin: SimDuration, passing: SimDuration, messages: inout Pool<MessageState>,
+    queue: inout EventQueue
+  ) {
+    if hasInterior && messages[id].crossesNodes {
+      setOut(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
+    } else {
+      let latency = setsOutInOrder ? .zero : messages[id].route.latency
+      queue.push(Event(.network, id), at: begin + latency)
+    }
   }
 
   mutating func handle(
@@ -89,36 +108,43 @@ struct EventNetwork: NetworkModel, ~Copyable {
     if hasInterior && messages[id].crossesNodes {
       return pass(id, at: now, messages: &messages, queue: &queue)
     }
-    reach(
-      id, at: setsOutInOrder ? now + messages[id].route.latency : now, messages: &messages)
+    let feed = serialization(
+      messages[id].bytes, on: Int(messages[id].route.first), messages[id].crossesNodes,
+      atMost: messages[id].sourceRate)
+    let moment = setsOutInOrder ? now + messages[id].route.latency : now
+    reach(&messages[id], at: moment, feed: feed)
     return id
   }
 
-  /// Takes a message through its last link, which its head reaches at a moment.
+  /// Takes a message through its last link, which its head reaches at a moment; its sender and its
+  /// first link have fed it in within a time.
+  @inline(__always)
   private mutating func reach(
-    _ id: Int32, at moment: SimDuration, messages: inout Pool<MessageState>
+    _ message: inout MessageState, at moment: SimDuration, feed: SimDuration
   ) {
-    let crosses = messages[id].crossesNodes
-    let first = Int(messages[id].route.first)
-    let last = Int(messages[id].route.last)
-    let bytes = messages[id].bytes
-    let feed = serialization(bytes, on: first, crosses, atMost: messages[id].sourceRate)
-    let passing = serialization(bytes, on: last, crosses, atMost: .max)
+    let (bytes, crosses) = (message.bytes, message.crossesNodes)
+    let last = Int(message.route.last)
+    var passing = feed
+    var own = feed
+    if message.sourceRate != .max || crosses && !fabric.hasEqualNICs {
+      passing = serialization(bytes, on: last, crosses, atMost: .max)
+      own =
+        message.sourceRate == .max
+        ? max(passing, feed)
+        : max(
+          passing, serialization(bytes, on: Int(message.route.first), crosses, atMost: .max))
+    }
     let begin = max(moment, links[last].freeAt)
-    messages[id].head = begin
+    message.head = begin
     // The tail is here no earlier than the head and what it takes to feed the message in.
     let tail = max(begin + passing, moment + feed)
     links[last].freeAt = tail
     links[last].bytes += bytes
-    let own =
-      messages[id].sourceRate == .max
-      ? max(passing, feed)
-      : max(passing, serialization(bytes, on: first, crosses, atMost: .max))
-    messages[id].arrive(
-      at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
+    message.arrive(at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
   }
 
   /// What a message takes on a link of a node, fed in at a rate.
+  @inline(__always)
   private mutating func serialization(
     _ bytes: Int, on link: Int, _ crossesNodes: Bool, atMost rate: Int
   ) -> SimDuration {

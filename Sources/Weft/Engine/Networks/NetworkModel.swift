@@ -16,8 +16,15 @@ protocol NetworkModel: ~Copyable {
     _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Int32
 
+  /// Reads the state of the links of a route, that a message will soon need.
+  mutating func touch(_ route: Route) -> Int64
+
   /// The busiest link and the bytes it carried.
   var busiest: (link: Int, bytes: Int) { get }
+}
+
+extension NetworkModel where Self: ~Copyable {
+  mutating func touch(_ route: Route) -> Int64 { 0 }
 }
 
 /// What messages take on links of one rate; the last answer is kept, since messages of a schedule are

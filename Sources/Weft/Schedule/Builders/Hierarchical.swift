@@ -61,6 +61,8 @@ struct Hierarchical: Schedule {
     private var across: BetweenNodes
     private var gather: NodePart
     private var stage = Stage.scatter
+    /// The operations of the part in the node so far.
+    private var position = 0
 
     init(_ schedule: Hierarchical, rank: Int) {
       let layout = schedule.layout
@@ -107,15 +109,22 @@ struct Hierarchical: Schedule {
       while true {
         switch stage {
         case .scatter:
-          if let operation = scatter.next() { return operation }
+          if let operation = scatter.next(at: step()) { return operation }
           stage = .across
         case .across:
           if let operation = across.next() { return operation }
           stage = .gather
+          position = 0
         case .gather:
-          return gather.next()
+          return gather.next(at: step())
         }
       }
+    }
+
+    /// The place of the next operation in its part.
+    private mutating func step() -> Int {
+      position += 1
+      return position - 1
     }
   }
 

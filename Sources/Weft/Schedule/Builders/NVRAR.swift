@@ -192,7 +192,10 @@ struct NVRAR: Schedule {
     /// The next operation of the current stage; nil when this lane has none left.
     private mutating func operation() -> Operation? {
       switch stage {
-      case .scatter, .gather: return lane < schedule.inNode.lanes ? inNode.next() : nil
+      case .scatter, .gather:
+        guard lane < schedule.inNode.lanes else { return nil }
+        defer { position += 1 }
+        return inNode.next(at: Int(position))
       case .exchange: return exchange.next()
       case .bump, .pack, .unpack, .ready: return lane == 0 ? loneOperation() : nil
       case .done: return nil

@@ -1,17 +1,14 @@
 /// A part within a node, by puts or by ring.
-enum NodePart: OperationCursor {
+enum NodePart {
   case putScatter(OneShotReduceScatter)
   case putGather(OneShotAllGather)
   case ring(GroupRing)
 
-  mutating func next() -> Operation? {
+  /// The operation at a position, from 0; positions are asked for one after the other.
+  mutating func next(at position: Int) -> Operation? {
     switch self {
-    case .putScatter(var cursor):
-      defer { self = .putScatter(cursor) }
-      return cursor.next()
-    case .putGather(var cursor):
-      defer { self = .putGather(cursor) }
-      return cursor.next()
+    case .putScatter(let part): return part.operation(at: position)
+    case .putGather(let part): return part.operation(at: position)
     case .ring(var cursor):
       defer { self = .ring(cursor) }
       return cursor.next()

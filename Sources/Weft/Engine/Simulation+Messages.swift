@@ -1,0 +1,260 @@
+extension Simulation where Network: ~Copyable {
+  // MARK: - Setting out
+
+  /// Tells the receiver of a message that it sets out: if it has asked for it, it waits for that one
+  /// now, or else the message goes into an inbox.
+  @inline(__always)
+  mutating func announce(_ id: Int32) {
+    let key = messages[id].key
+    let index = messages[id].receiver
+    if lanes[index].awaitedKey == key {
+      lanes[index].awaitedKey = .max
+      lanes[index].awaited = id
+      return
+    }
+    let inbox = Int(truncatingIfNeeded: key & 3)
+    let last = lanes[index].inboxes[inbox]
+    if last < 0 {
+      messages[id].next = id
+    } else {
+      messages[id].next = messages[last].next
+      messages[last].next = id
+    }
+    lanes[index].inboxes[inbox] = id
+  }
+
+  /// Takes the oldest message of a connection out of its inbox; -1 if there is none.
+  private mutating func takeAnnounced(_ key: UInt64, by index: Int) -> Int32 {
+    let inbox = Int(truncatingIfNeeded: key & 3)
+    if lanes[index].spilled > 0 && lanes[index].spilledInboxes >> inbox & 1 != 0 {
+      let id = takeSpilled(key, by: index)
+      if id >= 0 { return id }
+    }
+    let last = lanes[index].inboxes[inbox]
+    guard last >= 0 else { return -1 }
+    var before = last
+    for _ in 0..<Self.shortInbox {
+      let id = messages[before].next
+      if messages[id].key == key {
+        if id == before {
+          lanes[index].inboxes[inbox] = -1
+        } else {
+          messages[before].next = messages[id].next
+          if id == last { lanes[index].inboxes[inbox] = before }
+        }
+        return id
+      }
+      if id == last { return -1 }
+      before = id
+    }
+    spill(inbox, of: index)
+    return takeSpilled(key, by: index)
+  }
+
+  /// How many messages of an inbox are looked through before all of them are put into ports, where
+  /// each is found at once.
+  private static var shortInbox: Int { 8 }
+
+  /// Puts the messages of an inbox into ports; what comes to the inbox after that is younger.
+  @inline(never)
+  private mutating func spill(_ inbox: Int, of index: Int) {
+    let last = lanes[index].inboxes[inbox]
+    var id = messages[last].next
+    lanes[index].inboxes[inbox] = -1
+    lanes[index].spilledInboxes |= 1 << UInt8(inbox)
+    while true {
+      let following = messages[id].next
+      let port = ports.port(messages[id].key)
+      if ports[port].last >= 0 {
+        messages[ports[port].last].next = id
+      } else {
+        ports[port].first = id
+      }
+      ports[port].last = id
+      messages[id].next = -1
+      lanes[index].spilled += 1
+      if id == last { return }
+      id = following
+    }
+  }
+
+  /// Takes the oldest message of a connection out of its port; -1 if there is none.
+  @inline(never)
+  private mutating func takeSpilled(_ key: UInt64, by index: Int) -> Int32 {
+    let port = ports.find(key)
+    guard port >= 0, case let id = ports[port].first, id >= 0 else { return -1 }
+    ports[port].first = messages[id].next
+    if ports[port].first < 0 { ports[port].last = -1 }
+    lanes[index].spilled -= 1
+    if lanes[index].spilled == 0 { lanes[index].spilledInboxes = 0 }
+    return id
+  }
+
+  // MARK: - Arriving
+
+  /// Tells the lane that has asked for a message that more has become known of it.
+  @inline(__always)
+  mutating func arrived(_ id: Int32) {
+    guard costs.streamGrain == nil || !streams(id) else { return arrivedInPart(id) }
+    let index = messages[id].receiver
+    guard lanes[index].awaited == id && messages[id].isSettled else { return }
+    queue.push(Event(.lane, Int32(index)), at: take(id, by: index))
+  }
+
+  /// The same for a message that a lane takes as it comes.
+  @inline(never)
+  private mutating func arrivedInPart(_ id: Int32) {
+    if let start = firstGrain(id) { wakeReceiver(of: id, at: start) }
+    guard messages[id].isSettled, let arrival = messages[id].arrival else { return }
+    let drainer = messages[id].drainer
+    if drainer >= 0 {
+      messages[id].drainer = -1
+      let last = max(arrival + receiveCost(id), lanes[Int(drainer)].now)
+      queue.push(Event(.lane, drainer), at: last)
+    } else {
+      wakeReceiver(of: id, at: arrival)
+    }
+  }
+
+  /// Wakes the lane that waits for a message that it takes as it comes.
+  mutating func wakeReceiver(of id: Int32, at moment: SimDuration) {
+    let index = messages[id].receiver
+    guard lanes[index].awaited == id && lanes[index].waits else { return }
+    lanes[index].waits = false
+    queue.push(Event(.lane, Int32(index)), at: moment + receiveCost(id))
+  }
+
+  // MARK: - Taking
+
+  /// Takes the message or flag that the operation needs; false if the lane goes on later.
+  @inline(__always)
+  mutating func takeInput(_ index: Int, at time: SimDuration) -> Bool {
+    let takesFlag = lanes[index].operation.kind == .wait
+    guard takesFlag || lanes[index].operation.actions.contains(.receive) else { return true }
+    var id = lanes[index].awaited
+    if id < 0 {
+      let key = connection(into: index, from: lanes[index].operation.from)
+      id = takeAnnounced(key, by: index)
+      guard id >= 0 else {
+        lanes[index].awaitedKey = key
+        wait(index)
+        return false
+      }
+      lanes[index].awaited = id
+    }
+    assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
+    if costs.streamGrain != nil && streams(id) { return takeGrain(id, by: index, at: time) }
+    guard messages[id].isSettled else {
+      wait(index)
+      return false
+    }
+    let begin = take(id, by: index)
+    guard begin > time else { return true }
+    queue.push(Event(.lane, Int32(index)), at: begin)
+    return false
+  }
+
+  /// Leaves a lane until it is told more of the message that it has asked for.
+  @inline(__always)
+  private mutating func wait(_ index: Int) {
+    lanes[index].stage = .input
+    lanes[index].waits = true
+  }
+
+  /// Takes a whole message whose arrival is known; the moment at which the lane can act on it.
+  @inline(__always)
+  private mutating func take(_ id: Int32, by index: Int) -> SimDuration {
+    let overhead = receiveCost(id)
+    let start = messages[id].arrival ?? .zero
+    let isFoundLate = !messages[id].isFlag && looksLate(index, for: start)
+    let begin = (isFoundLate ? lanes[index].now : start) + overhead
+    if begin > lanes[index].now {
+      // What made the head late is what made the message late, but for the bytes behind the head.
+      lanes[index].now = begin
+      if !isFoundLate { lanes[index].path = messages[id].path }
+      lanes[index].path.synchronization += overhead
+    }
+    lanes[index].taken = messages[id].port
+    lanes[index].awaited = -1
+    lanes[index].stage = .credit
+    messages.release(id)
+    return begin
+  }
+
+  /// Starts on a message of which enough is there; false if the lane goes on later.
+  @inline(never)
+  private mutating func takeGrain(_ id: Int32, by index: Int, at time: SimDuration) -> Bool {
+    guard let start = firstGrain(id) else {
+      wait(index)
+      return false
+    }
+    let overhead = receiveCost(id)
+    let isFoundLate = looksLate(index, for: start)
+    let begin = (isFoundLate ? lanes[index].now : start) + overhead
+    if begin > time {
+      lanes[index].stage = .input
+      lanes[index].waits = false
+      queue.push(Event(.lane, Int32(index)), at: begin)
+      return false
+    }
+    if begin > lanes[index].now {
+      lanes[index].now = begin
+      if isFoundLate {
+        lanes[index].path.synchronization += overhead
+      } else {
+        lanes[index].path = headPath(id)
+      }
+    }
+    lanes[index].streamed = id
+    lanes[index].taken = messages[id].port
+    lanes[index].awaited = -1
+    return true
+  }
+
+  // MARK: - What is known
+
+  /// Whether a lane works on a message while it still arrives.
+  mutating func streams(_ id: Int32) -> Bool {
+    guard let grain = costs.streamGrain else { return false }
+    return messages[id].bytes > grain && !messages[id].crossesNodes && !messages[id].isFlag
+  }
+
+  /// When enough of a streamed message is there for a lane to start on it: its first grain, at the
+  /// rate of its sender; nil while its head is not known.
+  mutating func firstGrain(_ id: Int32) -> SimDuration? {
+    guard let head = messages[id].head else { return nil }
+    let start = head + grainTime(id)
+    return messages[id].isSettled ? min(start, messages[id].arrival ?? start) : start
+  }
+
+  /// How long a lane works on the grain of a streamed messages[id].
+  mutating func grainTime(_ id: Int32) -> SimDuration {
+    guard let grain = costs.streamGrain, messages[id].sourceRate != .max else { return .zero }
+    return Bandwidth(bytesPerSecond: messages[id].sourceRate).time(toMove: grain)
+  }
+
+  /// From the arrival of a message until the receiver acts on it; nothing for a lane of the rank.
+  @inline(__always)
+  mutating func receiveCost(_ id: Int32) -> SimDuration {
+    guard messages[id].route.first >= 0 else { return .zero }
+    return messages[id].crossesNodes ? costs.receive.network : costs.receive.scaleUp
+  }
+
+  /// Where the time went until a lane can act on a message's last byte.
+  mutating func tailPath(_ id: Int32) -> TimeBreakdown {
+    var path = messages[id].path
+    path.synchronization += receiveCost(id)
+    return path
+  }
+
+  /// Where the time went until a lane can act on a message's first byte.
+  mutating func headPath(_ id: Int32) -> TimeBreakdown {
+    var path = departures[Int(id)]
+    path.latency += messages[id].route.latency
+    path.synchronization += receiveCost(id)
+    guard let head = messages[id].head, let start = firstGrain(id) else { return path }
+    path.reduction += start - head
+    path.scaleUpQueueing += start + receiveCost(id) - path.total
+    return path
+  }
+}
