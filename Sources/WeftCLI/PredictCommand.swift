@@ -98,7 +98,6 @@ struct PredictCommand: ParsableCommand {
     let batches = try self.batches()
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
-    var timer = CachingTimer(SimulatedTimer(topology: request.topology, profile: request.profile))
     var notes = Self.transferNotes(request.profile)
     if let measured { notes.append(try correct(&request, with: measured)) }
     if let own = request.profile.stepCalibration, own.engine != request.engine.name {
@@ -107,7 +106,7 @@ struct PredictCommand: ParsableCommand {
         global)
     }
     let rows = try global.timed("prediction") {
-      try predictions(of: request, batches: batches, timer: &timer)
+      try predictions(of: request, batches: batches)
     }
     var report = Report(
       rows: rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
@@ -119,11 +118,14 @@ struct PredictCommand: ParsableCommand {
 
   /// One sweep per batch, of one list.
   private func predictions(
-    of request: PredictionRequest, batches: [Int], timer: inout CachingTimer<SimulatedTimer>
+    of request: PredictionRequest, batches: [Int]
   ) throws -> [Prediction] {
-    let rows = try batches.flatMap { batch in
-      let asked = try request.asked(batch: batch)
-      return try asked.bounded(try asked.predictions(timer: &timer), timer: &timer)
+    var timer = SharedTimer(topology: request.topology, profile: request.profile)
+    let requests = try batches.map { try request.asked(batch: $0) }
+    let endHelp = timer.askAhead(requests)
+    defer { endHelp() }
+    let rows = try requests.flatMap { asked in
+      try asked.bounded(try asked.predictions(timer: &timer), timer: &timer)
     }
     try Self.check(rows)
     return rows
@@ -157,7 +159,7 @@ struct PredictCommand: ParsableCommand {
 extension PredictionRequest {
   /// The predictions for each batch in turn.
   func predictions(
-    batches: [Int], timer: inout CachingTimer<SimulatedTimer>
+    batches: [Int], timer: inout some CollectiveTimer
   ) throws -> [Prediction] {
     try batches.flatMap { try asked(batch: $0).predictions(timer: &timer) }
   }

@@ -329,7 +329,10 @@ import Testing
       #expect(abs(better - times[1] / times[0]) < 1e-12)
     }
     let table = try explore(study, "--decide")
-    #expect(table.output.contains("size  2") && table.output.contains("x"))
+    #expect(table.output.contains("64 KiB  nvrar") && table.output.contains("x"))
+    // A field without anything feasible is shown as one, and so is what has no rival.
+    let strict = try explore(study + "\nrequire: [time_us < 30]\n", "--decide").output
+    #expect(strict.contains("nvrar only") && strict.contains("# -: all of them do"), "\(strict)")
 
     let tuner = try explore(study, "--export nccl-tuner").output
       .split(separator: "\n").filter { !$0.hasPrefix("#") }.map { $0.split(separator: ",") }

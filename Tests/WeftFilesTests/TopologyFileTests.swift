@@ -37,6 +37,31 @@ import WeftFiles
     return try data.topology(path, overrides: try overrides.map { try Override(parsing: $0) })
   }
 
+  @Test(arguments: ["perlmutter", "dgx-h100", "h100-infiniband", "flat", "alps"])
+  func `a variant is what reading with the same values gives`(name: String) throws {
+    let file = try data.topology(name)
+    let values = [
+      ("network.latency", "3.5 us"), ("network.hop_latency", "0.2 us"),
+      ("network.bandwidth", "12.345 GB/s"), ("node.scale_up.latency", "0.9 us"),
+      ("node.scale_up.bandwidth", "123 GB/s"), ("node.nic_path.bandwidth", "21 GB/s"),
+      ("network.latency", "2000 s"), ("network.bandwidth", "fast"), ("node.nics", "1"),
+      ("gpu.memory", "12 GiB"), ("network.latency", "null"),
+    ].map { Override(path: $0.0, value: $0.1) }
+    func outcome(_ read: () throws -> Topology) -> Result<Topology, InputError> {
+      Result(catching: read).mapError { error in
+        guard let error = error as? InputError else { preconditionFailure("\(error)") }
+        return error
+      }
+    }
+    let sets = values.map { [$0] } + [Array(values[0..<3]), Array(values[1..<6])]
+    for overrides in sets {
+      #expect(
+        outcome { try file.topology(overriding: overrides) }
+          == outcome { try data.topology(name, overrides: overrides).topology },
+        "\(overrides.map(\.flag))")
+    }
+  }
+
   @Test func `a file of one's own loads, and a switch has defaults`() throws {
     let file = try load(good)
     #expect(file.topology.node.gpus == 2)

@@ -23,16 +23,17 @@ import Testing
   /// Squares numbers, and remembers how often it was asked.
   private struct Squares: PointEvaluator {
     struct Refusal: Error {}
+    static let shape = ResultShape(.object([("square", .value)]))
     let counts: Counts
     var refused: Int?
 
     func key(_ values: [String]) -> ResultKey { ResultKey(of: values[0]) }
 
-    func result(_ values: [String]) throws -> String {
+    func result(_ values: [String]) throws -> StoredResult {
       let x = Int(values[0]) ?? 0
       if x == refused { throw Refusal() }
       counts.add(x)
-      return #"{"square":\#(x * x)}"#
+      return StoredResult(shape: Self.shape, values: "[\(x * x)]")
     }
   }
 
@@ -61,7 +62,7 @@ import Testing
     #expect(counts.all.count == 1999 && counts.all.values.allSatisfy { $0 == 1 })
     var total = 0
     try store.forEachPoint(of: run) { point in
-      #expect(point.result == #"{"square":\#(point.number * point.number)}"#)
+      #expect(point.result?.json == #"{"square":\#(point.number * point.number)}"#)
       total += 1
     }
     #expect(total == 1999)

@@ -52,12 +52,13 @@ public struct Planner: Sendable {
   /// How its ranks lie on nodes.
   public var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
   /// NCCL's table of predicted times for a collective.
-  public func tuner(_ collective: Collective) -> NCCLTuner { nccl.tuner(collective) }
+  public func tuner(_ collective: Collective) -> NCCLTuner { nccl.value.tuner(collective) }
   /// What NVRAR runs inside nodes where nothing else is asked for.
   public func nvrarInNode(for call: CollectiveCall) -> NVRARPlanner.InNode {
     nvrar.ownKernels(for: call)
   }
-  private let nccl: NCCLPlanner
+  /// Its search and tables take longer than a plain algorithm's plan and closed form do.
+  private let nccl: Lazy<NCCLPlanner>
   private let nvrar: NVRARPlanner
   private let runtime: RuntimePlanner
 
@@ -76,7 +77,7 @@ public struct Planner: Sendable {
   /// Creates a planner for all GPUs in use of a fabric, with a version of NCCL.
   public init(fabric: Fabric, profile: Profile, ncclVersion: NCCLVersion = .latest) {
     self.fabric = fabric
-    nccl = NCCLPlanner(fabric: fabric, profile: profile, version: ncclVersion)
+    nccl = Lazy { NCCLPlanner(fabric: fabric, profile: profile, version: ncclVersion) }
     nvrar = NVRARPlanner(fabric: fabric, profile: profile, ncclVersion: ncclVersion)
     runtime = RuntimePlanner(fabric: fabric, profile: profile)
   }
@@ -107,7 +108,7 @@ public struct Planner: Sendable {
   ) throws(PlanError) -> Plan {
     switch name {
     case .nccl(let algorithm, let protocolName):
-      guard let plan = nccl.plan(for: call, algorithm: algorithm, protocolName: protocolName)
+      guard let plan = nccl.value.plan(for: call, algorithm: algorithm, protocolName: protocolName)
       else { throw missing(call, algorithm) }
       return plan
     case .nvrar(let inNode):
@@ -137,7 +138,7 @@ public struct Planner: Sendable {
           problem: "NCCL makes an all-to-all of sends and receives, with LL or Simple",
           fix: "ask for nccl")
     }
-    let tuner = nccl.tuner(call.collective)
+    let tuner = nccl.value.tuner(call.collective)
     if let algorithm,
       !tuner.candidates(for: call.type).contains(where: { $0.algorithm == algorithm })
     {
@@ -149,7 +150,7 @@ public struct Planner: Sendable {
           + Set(tuner.candidates(for: call.type).map { ", nccl:\($0.algorithm.rawValue)" }).sorted()
           .joined())
     }
-    let pattern = algorithm == .tree ? nccl.graph.tree : nccl.graph.ring
+    let pattern = algorithm == .tree ? nccl.value.graph.tree : nccl.value.graph.ring
     return PlanError(
       problem: "NCCL \(tuner.version) does not use LL128 on '\(fabric.topology.name)'",
       fix: "ask for ll or simple; LL128 needs GPUs that this version knows and near NICs, and "
@@ -168,7 +169,7 @@ public struct Planner: Sendable {
   private func stepsPriced(_ plan: Plan, _ call: CollectiveCall, _ pricing: Pricing) -> Plan {
     guard case .nccl(let protocolName) = pricing else { return plan }
     return plan.priced(
-      as: protocolName.rawValue, nccl.costs(for: call, .ring, protocolName, threads: 512))
+      as: protocolName.rawValue, nccl.value.costs(for: call, .ring, protocolName, threads: 512))
   }
 
   private func priced(_ plan: Plan, _ pricing: Pricing) throws(PlanError) -> Plan {

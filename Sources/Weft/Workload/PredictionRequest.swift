@@ -57,11 +57,7 @@ extension PredictionRequest {
   ///   single plan on a single GPU count and that is illegal; and what the timer throws.
   public func predictions(timer: inout some CollectiveTimer) throws -> [Prediction] {
     try check()
-    var predictor = Predictor(
-      model: model, topology: topology, profile: profile, engine: engine,
-      types: StepTypes(weights: weights, keyValues: keyValues), workload: workload,
-      kernels: try KernelModel(gpu: topology.gpu, profile: profile, weights: weights),
-      timer: timer)
+    var predictor = try predictor(timer)
     defer { timer = predictor.timer }
     let isSweep = gpuCounts.count * plans.count > 1
     var rows: [Prediction] = []
@@ -77,6 +73,16 @@ extension PredictionRequest {
       }
     }
     return compared(rows)
+  }
+
+  private func predictor<Timer: CollectiveTimer>(
+    _ timer: Timer
+  ) throws(WorkloadError) -> Predictor<Timer> {
+    Predictor(
+      model: model, topology: topology, profile: profile, engine: engine,
+      types: StepTypes(weights: weights, keyValues: keyValues), workload: workload,
+      kernels: try KernelModel(gpu: topology.gpu, profile: profile, weights: weights),
+      timer: timer)
   }
 
   private func check() throws(WorkloadError) {
@@ -152,5 +158,41 @@ extension PredictionRequest {
       }
       return prediction
     }
+  }
+}
+
+// MARK: - Several threads
+
+extension PredictionRequest {
+  /// One of the legal plans that ``predictions(timer:)`` prices.
+  public struct Case: Sendable {
+    let plan: ParallelPlan
+    let machine: GPUAllocation
+    let library: AllReduceLibrary
+  }
+
+  /// All of them, in the order in which they are priced.
+  public var cases: [Case] {
+    var cases: [Case] = []
+    for gpus in gpuCounts {
+      guard let machine = try? GPUAllocation(gpus: gpus, of: topology) else { continue }
+      for pattern in plans {
+        guard let plans = try? pattern.plans(for: model, on: machine) else { continue }
+        for library in libraries {
+          cases += plans.map { Case(plan: $0, machine: machine, library: library) }
+        }
+      }
+    }
+    return cases
+  }
+
+  /// Asks a timer what the prediction of a plan asks it, so that a timer that remembers knows.
+  ///
+  /// - Throws: What the timer throws.
+  public func rehearse(_ item: Case, timer: inout some CollectiveTimer) throws {
+    guard item.plan.columns == 1 || item.library == .nccl else { return }
+    var predictor = try predictor(timer)
+    defer { timer = predictor.timer }
+    _ = try predictor.predict(item.plan, on: item.machine, library: item.library)
   }
 }

@@ -98,10 +98,15 @@ extension Predictor {
     // NVRAR serves decode only: prefill stays with NCCL.
     var prefill = context
     prefill.library = .nccl
-    let prefills = try needs.filter { problem(of: $0.memory) == nil }.map { need in
-      (ledger: try self.prefill(prefill, microBatches: need.microBatches), need: need)
+    var best: (ledger: CostLedger, need: (microBatches: Int, memory: MemoryUse))?
+    // The most micro-batches first, whose messages are the shortest to simulate. Of equal times the
+    // fewest micro-batches win.
+    for need in needs.reversed() where problem(of: need.memory) == nil {
+      if let best, try silentPrefill(prefill, need.microBatches) > best.ledger.total { continue }
+      let ledger = try self.prefill(prefill, microBatches: need.microBatches)
+      if ledger.total <= best?.ledger.total ?? ledger.total { best = (ledger, need) }
     }
-    guard let best = prefills.min(by: { $0.ledger.total < $1.ledger.total }) else {
+    guard let best else {
       return Outcome(memory: leastMemory(of: plan), timing: nil, largestBatch: largest)
     }
     let timing = Prediction.Timing(
@@ -112,6 +117,16 @@ extension Predictor {
 
   private func divisors(of number: Int, upTo limit: Int) -> [Int] {
     (1...max(1, min(number, limit))).filter { number % $0 == 0 }
+  }
+
+  /// What a prefill takes at least: its time if nothing had to be communicated.
+  private func silentPrefill(_ context: Context, _ microBatches: Int) throws -> SimDuration {
+    var silent = Predictor<NoTime>(
+      model: model, topology: topology, profile: profile, engine: engine, types: types,
+      workload: workload, kernels: kernels, timer: NoTime())
+    let same = Predictor<NoTime>.Context(
+      plan: context.plan, machine: context.machine, library: context.library)
+    return try silent.prefill(same, microBatches: microBatches).total
   }
 
   private mutating func prefill(
@@ -174,4 +189,22 @@ extension Predictor {
     ledger.add(total - ledger.total, to: .bubble, boundBy: .bubble)
     return ledger
   }
+}
+
+/// A timer of a machine whose GPUs need not wait for each other.
+private struct NoTime: CollectiveTimer {
+  private let none = CollectiveTime(
+    time: .zero, breakdown: TimeBreakdown(), bottleneck: .latency)
+
+  func allReduce(
+    bytes: Int, type: DataType, layout: Layout, library: AllReduceLibrary, launch: StepLaunch
+  ) -> CollectiveTime { none }
+
+  func exchange(
+    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
+  ) -> CollectiveTime { none }
+
+  func pointToPoint(
+    bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
+  ) -> CollectiveTime { none }
 }

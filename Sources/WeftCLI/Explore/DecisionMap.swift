@@ -69,6 +69,13 @@ struct DecisionMap {
   private struct Cell {
     var values: [String]
     var candidates: [(choice: String, metric: Double, point: Int)] = []
+    /// Choices that miss a condition or have no result.
+    var missed = 0
+
+    /// The choices that are as good as the best.
+    var best: ArraySlice<(choice: String, metric: Double, point: Int)> {
+      candidates.prefix { $0.metric == candidates[0].metric }
+    }
   }
 
   /// The map: a table of winners with how much better they are than the next, or one record per
@@ -77,8 +84,10 @@ struct DecisionMap {
     var cells: [Cell] = []
     var places: [[String]: Int] = [:]
     try rows.forEach { row in
-      guard row.isFeasible, let value = row.metric(metric) else { return }
+      let value = row.isFeasible ? row.metric(metric) : nil
       var key = row.point.values
+      // A field of the grid is shown even if nothing is feasible there; samples have no fields.
+      guard value != nil || isInGrid(key) else { return }
       let chosen = key[choice]
       key[choice] = ""
       let place = places[key] ?? cells.count
@@ -86,8 +95,13 @@ struct DecisionMap {
         places[key] = place
         cells.append(Cell(values: key))
       }
-      cells[place].candidates.append((chosen, value, row.point.number))
+      if let value {
+        cells[place].candidates.append((chosen, value, row.point.number))
+      } else {
+        cells[place].missed += 1
+      }
     }
+    if cells.allSatisfy(\.candidates.isEmpty) { cells = [] }
     for index in cells.indices {
       cells[index].candidates.sort { left, right in
         left.metric == right.metric
@@ -96,7 +110,7 @@ struct DecisionMap {
       }
     }
     sort(&cells)
-    let notes = cells.isEmpty ? [try rows.obstacle()] : legend
+    let notes = cells.isEmpty ? [try rows.obstacle()] : legend(cells)
     let title =
       "\(study.file.title): the best \(study.axes[choice].name) by \(metric), and how many times "
       + "better than the next"
@@ -107,9 +121,17 @@ struct DecisionMap {
       : Report(cells.map(record), title: title)
   }
 
-  private var legend: [String] {
-    guard let column else { return [] }
-    return ["columns: \(study.axes[column].name)"]
+  private func isInGrid(_ values: [String]) -> Bool {
+    [row, column].compactMap(\.self).allSatisfy { study.axes[$0].grid.contains(values[$0]) }
+  }
+
+  private func legend(_ cells: [Cell]) -> [String] {
+    var lines = column.map { ["columns: \(study.axes[$0].name)"] } ?? []
+    if cells.contains(where: { $0.candidates.count == 1 && $0.missed > 0 }) {
+      lines.append("only: the others miss a condition or have no result")
+    }
+    if cells.contains(where: \.candidates.isEmpty) { lines.append("-: all of them do") }
+    return lines
   }
 
   private func sort(_ cells: inout [Cell]) {
@@ -121,9 +143,12 @@ struct DecisionMap {
       .sorted { $0.0.lexicographicallyPrecedes($1.0) }.map(\.1)
   }
 
+  /// How many times better the best is than the next that is not as good.
   private func margin(_ cell: Cell) -> Double? {
-    guard cell.candidates.count > 1 else { return nil }
-    let (best, next) = (cell.candidates[0].metric, cell.candidates[1].metric)
+    let rest = cell.candidates.dropFirst(cell.best.count)
+    guard let best = cell.candidates.first?.metric, let next = rest.first?.metric else {
+      return nil
+    }
     let (small, large) = isMaximized ? (next, best) : (best, next)
     return small > 0 ? large / small : nil
   }
@@ -133,12 +158,31 @@ struct DecisionMap {
     for index in others + [row, column].compactMap(\.self) {
       record.append(study.axes[index].name, StudyRows.value(cell.values[index]))
     }
-    record.append("best", .text(cell.candidates[0].choice))
-    record.append(metric, .number(cell.candidates[0].metric))
+    let best = cell.candidates.first
+    record.append("best", Value(best?.choice))
+    record.append(metric, Value(best?.metric))
     record.append("next", Value(cell.candidates.dropFirst().first?.choice))
-    record.append("times_better", Value(margin(cell)))
-    record.append("point", .integer(cell.candidates[0].point))
+    let isTie = cell.best.count > 1
+    record.append("times_better", isTie ? 1 : Value(margin(cell)))
+    record.append("point", Value(best?.point))
     return record
+  }
+
+  /// What a field of the table says; nil where nothing is feasible.
+  private func text(_ cell: Cell) -> String? {
+    guard !cell.candidates.isEmpty else { return nil }
+    if cell.candidates.count == 1 && cell.missed > 0 { return cell.candidates[0].choice + " only" }
+    if cell.best.count > 1 && cell.best.count == cell.candidates.count { return "all alike" }
+    return cell.best.map(\.choice).joined(separator: " = ")
+      + (margin(cell).map { " \(Amount.text($0, digits: 3))x" } ?? "")
+  }
+
+  /// A row's value as people write it: a message's size with its unit.
+  private func head(_ axis: Int, _ text: String) -> Value {
+    if study.axes[axis].name == "size", let size = try? Quantity.messageSize(text) {
+      return .text(size.description)
+    }
+    return StudyRows.value(text)
   }
 
   /// Rows of the table; a column per value of the column axis.
@@ -158,16 +202,13 @@ struct DecisionMap {
       if heads != last || column == nil {
         var record = Record()
         for (index, head) in zip(others + [row].compactMap(\.self), heads) {
-          record.append(study.axes[index].name, StudyRows.value(head))
+          record.append(study.axes[index].name, self.head(index, head))
         }
         for name in columns { record.append(name, .null) }
         records.append(record)
         last = heads
       }
-      let text =
-        cell.candidates[0].choice
-        + (margin(cell).map { " \(Amount.text($0, digits: $0 < 10 ? 2 : 3))x" } ?? "")
-      records[records.count - 1][column.map { cell.values[$0] } ?? "best"] = .text(text)
+      records[records.count - 1][column.map { cell.values[$0] } ?? "best"] = Value(text(cell))
     }
     return records
   }

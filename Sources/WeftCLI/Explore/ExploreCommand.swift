@@ -48,7 +48,7 @@ extension Failure {
   init(_ error: StoreError) {
     // Most messages hold their fix; SQLite's do not.
     switch error.code {
-    case .notAStore, .newerVersion, .badResult: self.init(.badContent, error.description)
+    case .notAStore, .newerVersion: self.init(.badContent, error.description)
     case .gone, .noFile: self.init(.cannotWrite, error.description)
     case .database:
       self.init(

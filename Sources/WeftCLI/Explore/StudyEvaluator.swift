@@ -13,6 +13,8 @@ struct StudyEvaluator: PointEvaluator {
   private var forms: [[String?]: Form] = [:]
   private var last: (texts: [String?], form: Form)?
   private var sizes: [String: Int] = [:]
+  /// The names that results had so far.
+  private var shapes: [ResultShape] = []
   private let topologySlots: [Int]
   private let formSlots: [Int]
   private let sizeSlot: Int?
@@ -84,12 +86,12 @@ extension StudyEvaluator {
     }
   }
 
-  mutating func result(_ values: [String]) throws -> String {
+  mutating func result(_ values: [String]) throws -> StoredResult {
     let texts = study.texts(values)
     do {
-      return try record(texts).json
+      return try record(texts).stored(like: &shapes)
     } catch {
-      return Record(["reason": .text(try Failure.reason(error))]).json
+      return Record(["reason": .text(try Failure.reason(error))]).stored(like: &shapes)
     }
   }
 

@@ -29,7 +29,7 @@ struct StudyRows {
 
     /// The whole result, with costs where the study has prices.
     var result: Record {
-      var result = Record(json: stored.json) ?? Record()
+      var result = Record(stored) ?? Record()
       for cost in costs.fields { result.append(cost.name, cost.value) }
       return result
     }
@@ -57,13 +57,12 @@ struct StudyRows {
   /// Gives every row in order; one at a time is in memory.
   func forEach(_ body: (Row) throws -> Void) throws {
     try store.forEachPoint(of: run) { point in
-      // SQLite has checked that it is JSON.
-      guard let text = point.result, text.hasPrefix("{") else {
+      guard let result = point.result, result.shape.isObject(at: "") else {
         throw Failure(
           .badContent, "\(store.path): the result of point \(point.number) is no JSON object",
           fix: "the store was changed by hand; run the study into a new one")
       }
-      var row = Row(point: point, stored: StoredResult(json: text))
+      var row = Row(point: point, stored: result)
       if let prices = study.file.prices { row.costs = Self.costs(of: row, prices) }
       row.isFeasible = isFeasible(row)
       try body(row)

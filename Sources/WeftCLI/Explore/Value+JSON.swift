@@ -23,11 +23,57 @@ extension Value {
 }
 
 extension Record {
-  /// The record as JSON text.
-  var json: String {
-    var json = JSONWriter(capacity: 1024)
-    append(to: &json)
-    return json.text
+  /// The record as it is stored; its names are looked for among known ones, and added to them.
+  func stored(like known: inout [ResultShape]) -> StoredResult {
+    let shape: ResultShape
+    if let same = known.first(where: { hasNames(of: $0.root) }) {
+      shape = same
+    } else {
+      shape = ResultShape(names)
+      known.append(shape)
+    }
+    var values = JSONWriter(capacity: 512)
+    values.append(mark: "[")
+    var isFirst = true
+    appendValues(to: &values, &isFirst)
+    values.append(mark: "]")
+    return StoredResult(shape: shape, values: values.text)
+  }
+
+  private var names: ResultShape.Node {
+    .object(
+      fields.map { field in
+        if case .object(let record) = field.value {
+          (field.name, record.names)
+        } else {
+          (field.name, .value)
+        }
+      })
+  }
+
+  private func hasNames(of node: ResultShape.Node) -> Bool {
+    guard case .object(let parts) = node, parts.count == fields.count else { return false }
+    for (field, (name, part)) in zip(fields, parts) {
+      guard field.name == name else { return false }
+      switch (field.value, part) {
+      case (.object(let record), .object): guard record.hasNames(of: part) else { return false }
+      case (.object, .value), (_, .object): return false
+      case (_, .value): break
+      }
+    }
+    return true
+  }
+
+  private func appendValues(to json: inout JSONWriter, _ isFirst: inout Bool) {
+    for field in fields {
+      if case .object(let record) = field.value {
+        record.appendValues(to: &json, &isFirst)
+      } else {
+        if !isFirst { json.append(mark: ",") }
+        isFirst = false
+        field.value.append(to: &json)
+      }
+    }
   }
 
   fileprivate func append(to json: inout JSONWriter) {
@@ -41,9 +87,9 @@ extension Record {
     json.append(mark: "}")
   }
 
-  /// Reads a record back; nil if the text is none, which only a foreign hand can have done.
-  init?(json: String) {
-    var text = json
+  /// Reads a record back; nil if the result is none, which only a foreign hand can have done.
+  init?(_ result: StoredResult) {
+    var text = result.json
     let value = text.withUTF8 { bytes in
       var reader = JSONReader(bytes)
       return reader.value()
@@ -53,17 +99,11 @@ extension Record {
   }
 }
 
-/// The result of a point as it is stored: one value of it is read without making the others.
-struct StoredResult: Hashable, Sendable {
-  let json: String
-
+extension StoredResult {
   /// The value of a name, which may be a dotted path into nested records; nil if there is none.
   func value(at path: String) -> Value? {
-    var text = json
-    return text.withUTF8 { bytes in
-      var reader = JSONReader(bytes)
-      return reader.find(path) ? reader.value() : nil
-    }
+    if shape.isObject(at: path) { return Record(self)?.value(at: path) }
+    return read(path) { $0.value() }
   }
 }
 

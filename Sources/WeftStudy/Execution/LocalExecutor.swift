@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Workers take runs of neighbouring points, so that what neighbours share is made once, and write
 /// their own batches. At most a batch per worker is in memory, and a process that is killed loses
-/// no more than the points of the last moment, which are then answered again.
+/// no more than the points of the last quarter second, which are then answered again.
 public struct LocalExecutor<Evaluator: PointEvaluator>: Sendable {
   /// How far a run is.
   public struct Tally: Hashable, Sendable {
@@ -23,8 +23,8 @@ public struct LocalExecutor<Evaluator: PointEvaluator>: Sendable {
   /// Points of a batch at most, and how long they wait to be stored.
   ///
   /// A page of the store's index is written once for all results of a batch that land on it.
-  private static var batchSize: Int { 4096 }
-  private static var batchTime: Duration { .milliseconds(100) }
+  private static var batchSize: Int { 16384 }
+  private static var batchTime: Duration { .milliseconds(250) }
 
   private let store: ResultStore
   private let run: ResultStore.Run
@@ -140,7 +140,7 @@ extension LocalExecutor {
       guard isWhole else { break }
       // As many points as take a twentieth of a second, so that all workers end at the same time.
       let spent = ContinuousClock.now - begun
-      size = spent < .milliseconds(25) ? min(Self.batchSize, size * 2) : max(1, size / 2)
+      size = spent < .milliseconds(25) ? min(4096, size * 2) : max(1, size / 2)
     }
     try flush(&batch, shared)
   }

@@ -7,10 +7,10 @@ public protocol PointEvaluator: SendableMetatype {
   /// - Throws: An error that ends the run.
   mutating func key(_ values: [String]) throws -> ResultKey
 
-  /// The result of a point as JSON text; with a `reason` in it where the point is impossible.
+  /// The result of a point; with a `reason` in it where the point is impossible.
   ///
   /// - Throws: An error that ends the run.
-  mutating func result(_ values: [String]) throws -> String
+  mutating func result(_ values: [String]) throws -> StoredResult
 }
 
 /// Points to answer.

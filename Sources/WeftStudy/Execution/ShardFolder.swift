@@ -20,8 +20,8 @@ public struct ShardFolder: Sendable {
     public var values: [String]
     /// The key of its result as hexadecimal digits; nil as long as there is none.
     public var key: String?
-    /// The result as JSON text; nil as long as there is none.
-    public var result: String?
+    /// The result, on its way as JSON text; nil as long as there is none.
+    public var result: StoredResult?
   }
 
   /// The folder.

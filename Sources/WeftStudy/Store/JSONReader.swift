@@ -2,8 +2,8 @@ import Foundation
 
 /// Reads what ``JSONWriter`` writes, and any other JSON that is sound, from front to back.
 ///
-/// Its caller says what comes next, or skips it, so that one value of a result is found without
-/// making the others.
+/// Its caller says what comes next, or skips it, so that one value of a list is found without making
+/// the others.
 public struct JSONReader {
   private let bytes: UnsafeBufferPointer<UInt8>
   private var place = 0
@@ -54,11 +54,11 @@ public struct JSONReader {
   /// Takes a value of any kind; false if there is none.
   public mutating func skip() -> Bool { skip(depth: 0) }
 
-  /// Moves to the value of a name in an object, which may be a dotted path into inner objects;
-  /// false if there is none.
-  public mutating func find(_ path: String) -> Bool {
-    var path = path
-    return path.withUTF8 { find($0[...]) }
+  /// Takes a value of any kind and gives its text; empty if there is none.
+  mutating func slice() -> Slice<UnsafeBufferPointer<UInt8>> {
+    _ = peek()
+    let start = place
+    return skip() ? bytes[start..<place] : bytes[start..<start]
   }
 
   /// Reads a list of texts; nil if it is something else.
@@ -132,20 +132,5 @@ extension JSONReader {
       skipWord()
       return place > start
     }
-  }
-
-  private mutating func find(_ path: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
-    guard take("{") else { return false }
-    repeat {
-      guard let name = quoted()?.text, take(":") else { return false }
-      if name.elementsEqual(path) { return true }
-      if peek() == UInt8(ascii: "{"), path.count > name.count, path.starts(with: name),
-        path[path.startIndex + name.count] == UInt8(ascii: ".")
-      {
-        return find(path.dropFirst(name.count + 1))
-      }
-      guard skip() else { return false }
-    } while take(",")
-    return false
   }
 }

@@ -23,6 +23,18 @@ public struct JSONWriter {
     word.withUTF8 { bytes.append(contentsOf: $0) }
   }
 
+  /// Appends a text that is JSON already.
+  mutating func append(bytes text: Slice<UnsafeBufferPointer<UInt8>>) {
+    bytes.append(contentsOf: text)
+  }
+
+  /// Appends a mark, then a name and its colon.
+  mutating func append(name: String, after mark: Unicode.Scalar) {
+    append(mark: mark)
+    append(name)
+    append(mark: ":")
+  }
+
   /// Appends a text with quotes and escapes.
   public mutating func append(_ text: String) {
     var text = text
@@ -49,15 +61,28 @@ public struct JSONWriter {
     }
   }
 
+  /// Appends a list of texts.
+  mutating func append(list texts: [String]) {
+    append(mark: "[")
+    for (index, text) in texts.enumerated() {
+      if index > 0 { append(mark: ",") }
+      append(text)
+    }
+    append(mark: "]")
+  }
+
   /// A list of texts.
   static func list(_ texts: [String]) -> String {
     var writer = JSONWriter()
-    writer.append(mark: "[")
-    for (index, text) in texts.enumerated() {
-      if index > 0 { writer.append(mark: ",") }
-      writer.append(text)
-    }
-    writer.append(mark: "]")
+    writer.append(list: texts)
     return writer.text
+  }
+
+  /// Begins anew, in the same memory.
+  mutating func clear() { bytes.removeAll(keepingCapacity: true) }
+
+  /// Gives what was written as it lies in memory.
+  func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+    try bytes.withUnsafeBufferPointer(body)
   }
 }

@@ -8,8 +8,6 @@ public struct StoreError: Error, Hashable, Sendable {
     case notAStore
     /// A newer Weft has changed the store's layout.
     case newerVersion
-    /// A result is not JSON.
-    case badResult
     /// The file was deleted or replaced while it was in use.
     case gone
     /// The path can be no file: it is empty, a folder, or in a folder that is not there.
@@ -38,8 +36,6 @@ public struct StoreError: Error, Hashable, Sendable {
       self = error
     case let error as DatabaseError where error.resultCode == .SQLITE_NOTADB:
       self.init(.notAStore, path: path, "the file is not a SQLite database; name another file")
-    case let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_CHECK:
-      self.init(.badResult, path: path, "a result is not JSON; nothing of its batch was stored")
     case let error as DatabaseError:
       self.init(.database, path: path, error.message ?? error.resultCode.description)
     default:

@@ -56,8 +56,60 @@ enum StoreLayout {
           ) WITHOUT ROWID;
           """)
     }
+    migrator.registerMigration("2 names of results once", migrate: keepNamesOnce)
     return migrator
   }()
+
+  /// Takes the names out of results, which were most of their text.
+  ///
+  /// Nor do points refer to results by a constraint any more: to check it took a fifth of the time
+  /// of a row, and nothing deletes results.
+  private static func keepNamesOnce(_ db: Database) throws {
+    try db.execute(
+      sql: """
+        CREATE TABLE shape (
+          id INTEGER PRIMARY KEY,
+          names TEXT NOT NULL UNIQUE
+        );
+        CREATE TABLE newResult (
+          id INTEGER PRIMARY KEY,
+          keyHigh INTEGER NOT NULL,
+          keyLow INTEGER NOT NULL,
+          shape INTEGER NOT NULL,
+          "values" TEXT NOT NULL,
+          UNIQUE (keyHigh, keyLow)
+        );
+        CREATE TABLE newPoint (
+          run INTEGER NOT NULL,
+          number INTEGER NOT NULL,
+          "values" TEXT NOT NULL,
+          result INTEGER NOT NULL,
+          PRIMARY KEY (run, number)
+        ) WITHOUT ROWID;
+        INSERT INTO newPoint SELECT run, number, "values", result FROM point ORDER BY run, number;
+        """)
+    var shapes = ShapeIDs(db)
+    let rows = try Row.fetchCursor(db, sql: "SELECT id, keyHigh, keyLow, value FROM result")
+    let add = try db.makeStatement(sql: "INSERT INTO newResult VALUES (?, ?, ?, ?, ?)")
+    while let row = try rows.next() {
+      let text: String = row[3]
+      // What someone wrote by hand and Weft cannot take apart is kept whole.
+      let result =
+        StoredResult(json: text)
+        ?? StoredResult(shape: ResultShape(.value), values: JSONWriter.list([text]))
+      for column in 0..<3 { add.bind(row[column] as Int64, at: Int32(column) + 1) }
+      add.bind(try shapes.id(of: result.shape), at: 4)
+      add.bind(result.values, at: 5)
+      try add.step(db)
+    }
+    try db.execute(
+      sql: """
+        DROP TABLE point;
+        DROP TABLE result;
+        ALTER TABLE newResult RENAME TO result;
+        ALTER TABLE newPoint RENAME TO point;
+        """)
+  }
 
   /// Opens or creates a store and applies the migrations that it lacks.
   ///
@@ -84,6 +136,8 @@ enum StoreLayout {
   private static func openOnce(_ path: String) throws -> DatabasePool {
     var configuration = Configuration()
     configuration.busyMode = .timeout(TimeInterval(patience))
+    // The index of a hundred thousand results and a batch fit, so that none is written twice.
+    configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA cache_size = -16000") }
     if FileManager.default.fileExists(atPath: path) {
       // First without changing anything, since opening a pool switches the file's journal mode.
       var lookOnly = configuration
