@@ -28,7 +28,7 @@ enum class Wire : int32_t {
   wide_lines,
 };
 
-/// An operation with all offsets resolved to bytes of a rank's memory.
+/// An operation with everything resolved that does not change from call to call.
 struct alignas(16) Operation {
   uint8_t kind;
   uint8_t actions;
@@ -45,9 +45,17 @@ struct alignas(16) Operation {
     /// For a put into cells or who waits for one: a number that is unique in a call.
     uint32_t cell_flag;
   };
-  uint64_t source;
-  uint64_t addend;
-  uint64_t destination;
+  /// What is read and written of the rank's own memory; null where it is nothing. For a put, where it
+  /// would lie in this rank's memory.
+  const uint8_t* source;
+  const uint8_t* addend;
+  uint8_t* destination;
+  /// The first slots of the messages that are taken and sent. For a put, its place at the peer, null if
+  /// that is out of reach of stores.
+  const uint8_t* taken_slots;
+  uint8_t* sent_slots;
+  uint64_t taken_slot_bytes;
+  uint64_t sent_slot_bytes;
   /// Elements; for a kernel, its number.
   uint64_t count;
 };

@@ -28,7 +28,7 @@ class Interpreter : Lane<T, kind> {
  private:
   using Base = Lane<T, kind>;
   using Base::announce, Base::await, Base::base_, Base::begin_call, Base::call_, Base::counter, Base::lane_,
-    Base::launch_, Base::local_rank_, Base::meet, Base::moves_, Base::ports_, Base::prepare,
+    Base::launch_, Base::local_rank_, Base::meet, Base::place, Base::ports_,
     Base::states_, Base::stopped_, Base::transfer, Base::watch_, Base::window_;
 
   __device__ void run_call() {
@@ -37,10 +37,12 @@ class Interpreter : Lane<T, kind> {
     // The only run of a lane has been fetched, and so have its first operations.
     const bool is_only = launch_.bodies == 1 && launch_.kernels == 1;
     if (!is_only) run = find_run(skipped);
-    const bool begins = launch_.segment <= 0;
-    // The first thread may still be ending the operation before.
-    if (call_ > begun_) __syncthreads();
-    if (begins) begin_call();
+    if (call_ > begun_) {
+      // The first thread may still be ending the operation before.
+      __syncthreads();
+      begin_call();
+      __syncthreads();
+    }
     for (uint64_t begin = 0; begin < run.count && !stopped_; begin += window_length) {
       const int count =
         static_cast<int>(min(run.count - begin, static_cast<uint64_t>(window_length)));
@@ -49,26 +51,25 @@ class Interpreter : Lane<T, kind> {
       if (begin > 0) __syncthreads();
       if (!is_there) read_ahead(run.first + begin, count);
       if (threadIdx.x == 0) watch_.window = skipped + begin;
-      prepare(count, begins && begin == 0);
       for (int place = 0; place < count && !stopped_; place++) {
         if (threadIdx.x == 0) watch_.place = place;
-        do_next(window_[place], moves_[place]);
+        do_next(window_[place]);
       }
     }
   }
 
-  __device__ __forceinline__ void do_next(const Operation& op, const Move& move) {
+  __device__ __forceinline__ void do_next(const Operation& op) {
     if constexpr (kind != Kind::any) {
-      transfer(op, move);
+      transfer(op);
     } else {
       if (op.kind == WEFT_PLAN_TRANSFER && op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND)) {
-        transfer(op, move);
+        transfer(op);
         return;
       }
       if (op.kind == WEFT_PLAN_KERNEL) {
         if (launch_.lanes > 1) meet();
       } else {
-        execute(op, move);
+        execute(op);
       }
       // What this block wrote is read by its other threads from here on.
       __syncthreads();
@@ -103,10 +104,10 @@ class Interpreter : Lane<T, kind> {
 
   // MARK: - Operations without messages
 
-  __device__ __forceinline__ void execute(const Operation& op, const Move& move) {
+  __device__ __forceinline__ void execute(const Operation& op) {
     switch (op.kind) {
-    case WEFT_PLAN_TRANSFER: compute(op, move); break;
-    case WEFT_PLAN_PUT: put(op, move); break;
+    case WEFT_PLAN_TRANSFER: compute(op); break;
+    case WEFT_PLAN_PUT: put(op); break;
     case WEFT_PLAN_SIGNAL: raise(op.to); break;
     case WEFT_PLAN_WAIT: wait(op); break;
     case WEFT_PLAN_BARRIER:
@@ -136,7 +137,7 @@ class Interpreter : Lane<T, kind> {
       return;
     }
     const uint64_t cells = cells_of(op.count);
-    const auto* cell = reinterpret_cast<const uint2*>(base_ + op.source);
+    const auto* cell = reinterpret_cast<const uint2*>(op.source);
     int is_over = 0;
     for (uint64_t i = threadIdx.x; i < cells && !is_over; i += blockDim.x)
       poll(cell + i, flag_of(op), port.peer, is_over);
@@ -167,13 +168,14 @@ class Interpreter : Lane<T, kind> {
     }
   }
 
-  __device__ uint32_t read(uint64_t place, bool is_cells, uint64_t i, int length) {
-    if (is_cells) return load_cell(reinterpret_cast<const uint2*>(base_ + place) + i).x;
-    return gather(base_ + place + i * launch_.cell_elements * T::bytes, length).x;
+  __device__ uint32_t read(const uint8_t* place, bool is_cells, uint64_t i, int length) {
+    if (is_cells) return load_cell(reinterpret_cast<const uint2*>(place) + i).x;
+    return gather(place + i * launch_.cell_elements * T::bytes, length).x;
   }
 
   // Copies and sums within the rank.
-  __device__ void compute(const Operation& op, const Move& move) {
+  __device__ void compute(const Operation& op) {
+    const Move move = place(op);
     const bool reduces = op.actions & WEFT_PLAN_REDUCE;
     if (!(op.flags & (source_cells | addend_cells | destination_cells))) {
       if (reduces) {
@@ -196,33 +198,33 @@ class Interpreter : Lane<T, kind> {
       // The local operand is on its way while the flag is awaited.
       const uint32_t second = reduces ? read(op.addend, op.flags & addend_cells, i, length) : 0;
       uint32_t value = polls
-        ? poll(reinterpret_cast<const uint2*>(base_ + op.source) + i, flag, peer, is_over)
+        ? poll(reinterpret_cast<const uint2*>(op.source) + i, flag, peer, is_over)
         : read(op.source, op.flags & source_cells, i, length);
       if (reduces) value = add<T>(value, second);
       if (op.flags & destination_cells) {
-        store_cell(reinterpret_cast<uint2*>(base_ + op.destination) + i, value, 0);
+        store_cell(reinterpret_cast<uint2*>(op.destination) + i, value, 0);
       } else {
-        scatter(base_ + op.destination + i * cell_bytes, {value, 0}, length);
+        scatter(op.destination + i * cell_bytes, {value, 0}, length);
       }
     }
     if (polls) stopped_ = __syncthreads_or(is_over);
   }
 
-  __device__ void put(const Operation& op, const Move& move) {
+  __device__ void put(const Operation& op) {
     const Port& port = ports_[op.to];
-    uint8_t* base = port.base;
+    uint8_t* there = op.sent_slots;
     if (!(op.flags & destination_cells)) {
-      if (base != nullptr) {
+      if (there != nullptr) {
         if (op.flags & source_cells) {
           const int cell_bytes = launch_.cell_elements * T::bytes;
           for (uint64_t i = threadIdx.x; i < cells_of(op.count); i += blockDim.x) {
             const uint64_t rest = op.count * T::bytes - i * cell_bytes;
             scatter(
-              base + op.destination + i * cell_bytes, {read(op.source, true, i, cell_bytes), 0},
+              there + i * cell_bytes, {read(op.source, true, i, cell_bytes), 0},
               rest < cell_bytes ? static_cast<int>(rest) : cell_bytes);
           }
         } else {
-          move_message<T, WEFT_PLAN_SEND>(move, 0, 1);
+          move_message<T, WEFT_PLAN_SEND>(place(op), 0, 1);
         }
         raise(op.to);
         return;
@@ -233,7 +235,7 @@ class Interpreter : Lane<T, kind> {
       __syncthreads();
       if (threadIdx.x == 0) states_[op.to].flags = value;
       nvshmemx_putmem_signal_nbi_block(
-        base_ + op.destination, base_ + op.source, op.count * T::bytes,
+        op.destination, op.source, op.count * T::bytes,
         reinterpret_cast<uint64_t*>(base_ + port.flags), value, NVSHMEM_SIGNAL_SET, port.peer);
 #endif
       return;
@@ -242,8 +244,7 @@ class Interpreter : Lane<T, kind> {
     const uint64_t cells = cells_of(op.count);
     const int cell_bytes = launch_.cell_elements * T::bytes;
     // A peer out of reach gets the own cells as they are, so their flags are set first.
-    auto* out = reinterpret_cast<uint2*>(
-      base != nullptr ? base + op.destination : base_ + op.source);
+    auto* out = reinterpret_cast<uint2*>(there != nullptr ? there : const_cast<uint8_t*>(op.source));
     for (uint64_t i = threadIdx.x; i < cells; i += blockDim.x) {
       const uint64_t rest = op.count * T::bytes - i * cell_bytes;
       const int length = rest < cell_bytes ? static_cast<int>(rest) : cell_bytes;
@@ -253,9 +254,8 @@ class Interpreter : Lane<T, kind> {
     __syncthreads();
     if (threadIdx.x == 0) states_[op.to].flags++;
 #ifdef WEFT_NVSHMEM
-    if (base == nullptr)
-      nvshmemx_putmem_nbi_block(
-        base_ + op.destination, base_ + op.source, cells * 8, port.peer);
+    if (there == nullptr)
+      nvshmemx_putmem_nbi_block(op.destination, op.source, cells * 8, port.peer);
 #endif
   }
 
@@ -264,19 +264,20 @@ class Interpreter : Lane<T, kind> {
   uint64_t begun_;
 };
 
-/// Blocks: the lanes of the first local rank, of the second, and so on; `split` blocks for each.
+/// Blocks: the lanes, the local ranks, and `split` that share the work of a lane.
 template <typename T, Kind kind>
 __global__ void __launch_bounds__(most_threads) interpret(const __grid_constant__ Launch launch) {
   extern __shared__ uint4 shared[];
-  const int lane_number = blockIdx.x / launch.split;
-  const int part = blockIdx.x % launch.split;
-  const int rank = lane_number / launch.lanes, lane = lane_number % launch.lanes;
+  const int lane = blockIdx.x, rank = blockIdx.y, part = blockIdx.z;
+  const int lane_number = rank * launch.lanes + lane;
   auto* bench = reinterpret_cast<Workbench*>(shared);
   auto* states = reinterpret_cast<PortState*>(bench + 1);
   auto* ports = reinterpret_cast<Port*>(states + launch.most_ports);
-  const uint64_t begun = launch.calls_begun[lane_number];
-  const Run first = launch.runs[static_cast<uint64_t>(lane_number) * launch.kernels];
-  uint8_t* base = launch.memories[rank];
+  const uint64_t begun = load_now(&launch.calls_begun[lane_number]);
+  const auto run =
+    load_now(reinterpret_cast<const uint4*>(&launch.runs[lane_number * launch.kernels]));
+  uint8_t* base = reinterpret_cast<uint8_t*>(
+    load_now(reinterpret_cast<const uint64_t*>(&launch.memories[rank])));
   // Nothing here depends on anything else, and all of it is on its way before any is put down: one
   // latency is paid for all.
   const auto* operations =
@@ -294,10 +295,15 @@ __global__ void __launch_bounds__(most_threads) interpret(const __grid_constant_
     if (i < port_words) port = all_ports[i];
     if (i < window_words) reinterpret_cast<uint4*>(bench->window)[i] = operation;
     if (i < state_words) reinterpret_cast<uint4*>(states)[i] = state;
+    // The second kernel of a call finds what the first one noted.
+    if (launch.segment <= 0 && i < state_words && i % words_of<PortState> == 0)
+      states[i / words_of<PortState>].before_call = state.x | static_cast<uint64_t>(state.y) << 32;
     if (i < port_words) reinterpret_cast<uint4*>(ports)[i] = port;
   }
   __syncthreads();
-  Interpreter<T, kind>(launch, rank, lane, part, begun, base, bench, states, ports, first).run();
+  Interpreter<T, kind>(launch, rank, lane, part, begun, base, bench, states, ports,
+    {run.x | static_cast<uint64_t>(run.y) << 32, run.z | static_cast<uint64_t>(run.w) << 32})
+    .run();
   __syncthreads();
   // Local operations change no port, so any of the blocks that share them may write these back.
   for (int i = threadIdx.x; i < state_words; i += blockDim.x)

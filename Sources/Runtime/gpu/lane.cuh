@@ -31,7 +31,6 @@ enum class Kind : int32_t {
 /// What a block has in shared memory besides its ports.
 struct Workbench {
   Operation window[window_length];
-  Move moves[window_length];
   Watch watch;
 };
 
@@ -42,10 +41,9 @@ class Lane {
     const Launch& launch, int local_rank, int lane, uint64_t begun, uint8_t* base,
     Workbench* bench, PortState* states, const Port* ports)
       : launch_(launch), ports_(ports), states_(states), window_(bench->window),
-        watch_(bench->watch), moves_(bench->moves), base_(base), local_rank_(local_rank), lane_(lane),
-        call_(begun) {
+        watch_(bench->watch), base_(base), local_rank_(local_rank), lane_(lane), call_(begun) {
     if (threadIdx.x == 0)
-      watch_ = {&launch, launch.first_rank + local_rank, lane, begun, 0, 0};
+      watch_ = {&launch, ports, launch.first_rank + local_rank, lane, begun, 0, 0};
   }
 
   __device__ Wire wire() const {
@@ -59,45 +57,34 @@ class Lane {
       states_[i].before_call = states_[i].messages;
   }
 
-  // Works out the places of the operations that were fetched, a thread for each, without branches: the
-  // threads of a warp would take them one after the other. When a call `begins`, no message of it has
-  // been counted yet.
-  __device__ void prepare(int count, bool begins) {
-    if (threadIdx.x < count) {
-      const Operation op = window_[threadIdx.x];
-      const bool receives = op.actions & WEFT_PLAN_RECEIVE;
-      const bool reduces = op.actions & WEFT_PLAN_REDUCE;
-      // An operation without a port takes the first one's numbers and does not use them.
-      const Port& in = ports_[max(op.from, 0)];
-      const Port& out = ports_[max(op.to, 0)];
-      const PortState& in_state = states_[max(op.from, 0)];
-      const PortState& out_state = states_[max(op.to, 0)];
-      Move move;
-      move.bytes = op.count * T::bytes;
-      move.source = !receives || reduces ? base_ + op.source : nullptr;
-      move.addend = !receives && reduces ? base_ + op.addend : nullptr;
-      move.stored = op.actions & WEFT_PLAN_STORE ? base_ + op.destination : nullptr;
-      move.taken = (begins ? in_state.messages : in_state.before_call) + op.taken_before;
-      move.sent = (begins ? out_state.messages : out_state.before_call) + op.sent_before;
-      move.incoming = receives ? base_ + in.slots + slot_of(in, move.taken) : nullptr;
-      move.outgoing = op.actions & WEFT_PLAN_SEND
-        ? (out.base != nullptr ? out.base + out.slots : base_ + out.staging) + slot_of(out, move.sent)
-        : nullptr;
-      if (kind == Kind::any && op.kind == WEFT_PLAN_PUT && out.base != nullptr)
-        move.outgoing = out.base + op.destination;
-      move.flag_in = static_cast<uint32_t>(move.taken + 1);
-      move.flag_out = static_cast<uint32_t>(move.sent + 1);
-      move.from_peer = in.peer;
-      moves_[threadIdx.x] = move;
+  // The messages that an operation takes and sends, and their slots. The operation says what those
+  // before it in the call did to its ports.
+  __device__ __forceinline__ Move place(const Operation& op) const {
+    Move move;
+    move.source = op.source;
+    move.addend = op.addend;
+    move.stored = op.destination;
+    move.bytes = op.count * T::bytes;
+    if (op.actions & WEFT_PLAN_RECEIVE) {
+      move.taken = states_[op.from].before_call + op.taken_before;
+      move.incoming = op.taken_slots + slot_of(move.taken) * op.taken_slot_bytes;
+    } else {
+      move.incoming = nullptr;
     }
-    __syncthreads();
+    if (op.actions & WEFT_PLAN_SEND) {
+      move.sent = states_[op.to].before_call + op.sent_before;
+      move.outgoing = op.sent_slots + slot_of(move.sent) * op.sent_slot_bytes;
+    } else {
+      move.outgoing = op.sent_slots;
+    }
+    move.port = op.from;
+    return move;
   }
 
-  // The slot of a port's message; the number of slots is a power of two, or the remainder is taken.
-  __device__ uint64_t slot_of(const Port& port, uint64_t message) const {
+  // The slot of a message; the number of slots is a power of two, or the remainder is taken.
+  __device__ uint64_t slot_of(uint64_t message) const {
     const auto slots = static_cast<uint64_t>(launch_.slots);
-    return ((slots & (slots - 1)) == 0 ? message & (slots - 1) : remainder(message, slots))
-      * port.slot_bytes;
+    return (slots & (slots - 1)) == 0 ? message & (slots - 1) : remainder(message, slots);
   }
 
   static __device__ __noinline__ uint64_t remainder(uint64_t a, uint64_t b) { return a % b; }
@@ -185,7 +172,8 @@ class Lane {
     return true;
   }
 
-  __device__ __forceinline__ void transfer(const Operation& op, const Move& move) {
+  __device__ __forceinline__ void transfer(const Operation& op) {
+    const Move move = place(op);
     const bool sends = op.actions & WEFT_PLAN_SEND, receives = op.actions & WEFT_PLAN_RECEIVE;
     if (receives && wire() == Wire::messages) {
       const Port& port = ports_[op.from];
@@ -226,7 +214,7 @@ class Lane {
       return;
     }
 #ifdef WEFT_NVSHMEM
-    uint8_t* slot = base_ + port.slots + slot_of(port, move.sent);
+    uint8_t* slot = base_ + port.slots + slot_of(move.sent) * port.slot_bytes;
     if (wire() == Wire::messages) {
       nvshmemx_putmem_signal_nbi_block(
         slot, move.outgoing, move.bytes, counter(port.head), move.sent + 1, NVSHMEM_SIGNAL_SET,
@@ -247,7 +235,6 @@ class Lane {
   PortState* states_;
   Operation* window_;
   Watch& watch_;
-  Move* moves_;
   uint8_t* base_;
   int local_rank_;
   int lane_;

@@ -41,6 +41,18 @@ __device__ inline void store_wide(uint4* p, uint4 value) {
   asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(value.x),
                "r"(value.y), "r"(value.z), "r"(value.w) : "memory");
 }
+// Loads that are not put off to where their value is used first.
+__device__ inline uint64_t load_now(const uint64_t* p) {
+  uint64_t value;
+  asm volatile("ld.global.u64 %0, [%1];" : "=l"(value) : "l"(p));
+  return value;
+}
+__device__ inline uint4 load_now(const uint4* p) {
+  uint4 value;
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w) : "l"(p));
+  return value;
+}
 __device__ inline uint64_t now_ns() {
   uint64_t value;
   asm volatile("mov.u64 %0, %globaltimer;" : "=l"(value));

@@ -224,6 +224,8 @@ void Session::build(const std::vector<uint8_t*>& bases) {
           return static_cast<int16_t>(
             connection < 0 ? -1 : port_numbers.at(key(rank, lane, static_cast<size_t>(connection))));
         };
+        const std::vector<Port>& ports_here = lane_ports[
+          static_cast<size_t>(rank - first_rank_) * header.lanes + static_cast<size_t>(lane)];
         // By port: the messages so far in the call.
         std::unordered_map<int16_t, uint32_t> taken, sent;
         for (uint64_t i = run.first; i < run.first + run.count; i++) {
@@ -239,12 +241,31 @@ void Session::build(const std::vector<uint8_t*>& bases) {
           out.from = port(ends.from);
           out.to = port(ends.to);
           out.count = static_cast<uint64_t>(op.count);
-          if (op.actions & WEFT_PLAN_RECEIVE) out.taken_before = taken[out.from]++;
-          if (op.actions & WEFT_PLAN_SEND) out.sent_before = sent[out.to]++;
+          uint8_t* const own = own_[static_cast<size_t>(rank - first_rank_)];
+          const bool receives = op.actions & WEFT_PLAN_RECEIVE, sends = op.actions & WEFT_PLAN_SEND;
+          if (receives) {
+            const Port& from = ports_here[static_cast<size_t>(out.from)];
+            out.taken_before = taken[out.from]++;
+            out.taken_slots = own + from.slots;
+            out.taken_slot_bytes = from.slot_bytes;
+          }
+          if (sends) {
+            const Port& to = ports_here[static_cast<size_t>(out.to)];
+            out.sent_before = sent[out.to]++;
+            out.sent_slots = to.base != nullptr ? to.base + to.slots : own + to.staging;
+            out.sent_slot_bytes = to.slot_bytes;
+          }
           if (op.kind == WEFT_PLAN_TRANSFER || op.kind == WEFT_PLAN_PUT) {
-            out.source = places.offset(op.source_buffer, op.source_offset);
-            out.addend = places.offset(op.addend_buffer, op.addend_offset);
-            out.destination = places.offset(op.destination_buffer, op.destination_offset);
+            const bool is_put = op.kind == WEFT_PLAN_PUT, reduces = op.actions & WEFT_PLAN_REDUCE;
+            const uint64_t destination =
+              places.offset(op.destination_buffer, op.destination_offset);
+            if (!receives || reduces)
+              out.source = own + places.offset(op.source_buffer, op.source_offset);
+            if (!receives && reduces)
+              out.addend = own + places.offset(op.addend_buffer, op.addend_offset);
+            if (is_put || op.actions & WEFT_PLAN_STORE) out.destination = own + destination;
+            if (is_put && ports_here[static_cast<size_t>(out.to)].base != nullptr)
+              out.sent_slots = ports_here[static_cast<size_t>(out.to)].base + destination;
             if (places.is_cells(op.source_buffer)) out.flags |= source_cells;
             if (places.is_cells(op.addend_buffer)) out.flags |= addend_cells;
             if (places.is_cells(op.destination_buffer)) out.flags |= destination_cells;
@@ -260,7 +281,7 @@ void Session::build(const std::vector<uint8_t*>& bases) {
             if (places.is_cells(met.destination_buffer)) {
               out.flags |= waits_cells;
               out.cell_flag = numbers.at(static_cast<uint64_t>(ends.met));
-              out.source = places.offset(met.destination_buffer, met.destination_offset);
+              out.source = own + places.offset(met.destination_buffer, met.destination_offset);
               out.count = static_cast<uint64_t>(met.count);
             }
           }
@@ -352,7 +373,10 @@ void Session::launch(cudaStream_t stream, int calls, int segment, bool counts, b
   void* arguments[] = {&launch};
   check(
     cudaLaunchKernel(
-      kernel_, dim3(static_cast<unsigned>(lanes * launch.split)),
+      kernel_,
+      dim3(
+        static_cast<unsigned>(launch.lanes), static_cast<unsigned>(launch.ranks),
+        static_cast<unsigned>(launch.split)),
       dim3(static_cast<unsigned>(settings_.threads)), arguments, shared_bytes_, stream),
     "launch");
 }

@@ -15,6 +15,7 @@ namespace weft::gpu {
 /// A block has one, in shared memory, so that functions that are not inlined take no registers for it.
 struct alignas(16) Watch {
   const Launch* launch;
+  const Port* ports;
   int rank;
   int lane;
   uint64_t call;
@@ -46,8 +47,8 @@ struct alignas(16) Watch {
   }
 };
 
-/// The places of one transfer, in shared memory too; those that its actions do not need are null.
-struct alignas(16) Move {
+/// The places of one transfer; those that its actions do not need are null.
+struct Move {
   const uint8_t* source;
   const uint8_t* addend;
   uint8_t* stored;
@@ -55,12 +56,15 @@ struct alignas(16) Move {
   const uint8_t* incoming;
   uint8_t* outgoing;
   uint64_t bytes;
-  /// The messages taken and sent on its ports before it, and the flags of lines, one more.
+  /// The messages taken and sent on its ports before it.
   uint64_t taken;
   uint64_t sent;
-  uint32_t flag_in;
-  uint32_t flag_out;
-  int from_peer;
+  /// The port that it takes from.
+  int port;
+
+  /// The flags of lines.
+  __device__ uint32_t flag_in() const { return static_cast<uint32_t>(taken + 1); }
+  __device__ uint32_t flag_out() const { return static_cast<uint32_t>(sent + 1); }
 };
 
 /// The actions of a transfer, known when it is compiled.
@@ -127,7 +131,7 @@ __device__ __forceinline__ void move_words(
 /// registers would be taken from the common ones.
 template <typename T>
 __device__ __noinline__ void move_narrow(
-  int bits, const Move& move, bool in_words, uint64_t done, int part, int parts) {
+  int bits, Move move, bool in_words, uint64_t done, int part, int parts) {
   const AnyActions act(bits);
   if (in_words || T::bytes == 4) {
     move_words<T, uint32_t>(act, move, done / 4, move.bytes / 4, part, parts);
@@ -156,23 +160,23 @@ __device__ __forceinline__ void move_message(const Move& move, int part, int par
 /// Waits for a line that was not there at the first look. Not inlined: the code of waiting would be
 /// there once for every line of every loop, and instructions have to be fetched too.
 __device__ __noinline__ inline uint4 wait_for_line(
-  const Watch& watch, const uint4* place, uint32_t flag, int peer) {
+  const Watch& watch, const uint4* place, uint32_t flag, int port) {
   uint32_t looks = 0;
   uint64_t start = 0;
   while (true) {
     const uint4 line = load_line(place);
     if (line.y == flag && line.w == flag) return line;
     if (watch.patient(looks, start)) continue;
-    watch.give_up(0, peer, flag, line.y);
+    watch.give_up(0, watch.ports[port].peer, flag, line.y);
     return {0, flag - 1, 0, 0};
   }
 }
 
 /// A line of 16 bytes once it is there; `line` is a first look at it.
 __device__ inline uint2 poll_line(
-  const Watch& watch, const uint4* place, uint4 line, uint32_t flag, int peer, int& is_over) {
+  const Watch& watch, const uint4* place, uint4 line, uint32_t flag, int port, int& is_over) {
   if (line.y != flag || line.w != flag) {
-    line = wait_for_line(watch, place, flag, peer);
+    line = wait_for_line(watch, place, flag, port);
     // Whoever gave up comes back with another flag.
     if (line.y != flag) is_over = 1;
   }
@@ -212,13 +216,13 @@ __device__ __forceinline__ int move_lines(const Do& act, const Watch& watch, con
       if (unroll > 1 && i >= lines) break;
       uint2 value;
       if (act.receives) {
-        value = poll_line(watch, in + i, line[k], move.flag_in, move.from_peer, is_over);
+        value = poll_line(watch, in + i, line[k], move.flag_in(), move.port, is_over);
         if (act.reduces) value = add<T>(value, own[k]);
       } else {
         value = own[k];
         if (act.reduces) value = add<T>(value, other[k]);
       }
-      if (act.sends) store_line(out + i, value, move.flag_out);
+      if (act.sends) store_line(out + i, value, move.flag_out());
       if (act.stores) {
         if constexpr (whole_words) {
           reinterpret_cast<uint2*>(move.stored)[i] = value;
@@ -231,9 +235,10 @@ __device__ __forceinline__ int move_lines(const Do& act, const Watch& watch, con
   return is_over;
 }
 
-/// The same where a place or the length is no multiple of 8 bytes.
+/// The same where a place or the length is no multiple of 8 bytes. It takes a copy of the places, which
+/// lie in registers only as long as nobody has their address.
 template <typename T>
-__device__ __noinline__ int move_odd_lines(int bits, const Watch& watch, const Move& move) {
+__device__ __noinline__ int move_odd_lines(int bits, const Watch& watch, Move move) {
   return move_lines<T, false>(AnyActions(bits), watch, move);
 }
 
@@ -241,7 +246,7 @@ __device__ __noinline__ int move_odd_lines(int bits, const Watch& watch, const M
 
 /// A warp's share of four lines; a line is there when the last of its eight threads sees the flag.
 __device__ __noinline__ inline uint4 poll_wide_line(
-  const Watch& watch, const uint4* part, bool has_flag, uint32_t flag, int peer) {
+  const Watch& watch, const uint4* part, bool has_flag, uint32_t flag, int port) {
   uint32_t looks = 0;
   uint64_t start = 0;
   while (true) {
@@ -250,7 +255,7 @@ __device__ __noinline__ inline uint4 poll_wide_line(
     if (!__any_sync(~0u, is_missing)) return value;
     if (!__any_sync(~0u, !watch.patient(looks, start))) continue;
     // Whoever gave up sees it from the flag.
-    if (is_missing) watch.give_up(0, peer, flag, value.w);
+    if (is_missing) watch.give_up(0, watch.ports[port].peer, flag, value.w);
     return value;
   }
 }
@@ -290,14 +295,14 @@ __device__ __forceinline__ int move_wide_lines(
     if (act.receives) {
       other = poll_wide_line(
         watch, reinterpret_cast<const uint4*>(move.incoming) + line * 8 + place,
-        line < lines && place == 7, move.flag_in, move.from_peer);
-      if (line < lines && place == 7 && other.w != move.flag_in) is_over = 1;
+        line < lines && place == 7, move.flag_in(), move.port);
+      if (line < lines && place == 7 && other.w != move.flag_in()) is_over = 1;
       if (!act.reduces) value = other;
     }
     if (act.reduces) value = add<T>(other, value);
     if (act.sends) {
       uint4 out = value;
-      if (place == 7) out.z = out.w = move.flag_out;
+      if (place == 7) out.z = out.w = move.flag_out();
       if (line < lines)
         store_wide(reinterpret_cast<uint4*>(move.outgoing) + line * 8 + place, out);
     }
@@ -315,7 +320,7 @@ __device__ __forceinline__ int move_wide_lines(
 
 /// The same where a place or the length is no multiple of 8 bytes.
 template <typename T>
-__device__ __noinline__ int move_odd_wide_lines(int bits, const Watch& watch, const Move& move) {
+__device__ __noinline__ int move_odd_wide_lines(int bits, const Watch& watch, Move move) {
   return move_wide_lines<T, false>(AnyActions(bits), watch, move);
 }
 
