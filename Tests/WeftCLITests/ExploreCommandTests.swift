@@ -1,7 +1,6 @@
 import Foundation
 import TestSupport
 import Testing
-import WeftStudy
 
 @Suite struct ExploreCommandTests {
   private let folder: TemporaryFolder
@@ -81,12 +80,12 @@ import WeftStudy
     #expect(NSDictionary(dictionary: stored) == NSDictionary(dictionary: expected))
   }
 
-  /// The points that are in the store so far.
-  private var stored: Int {
-    guard FileManager.default.fileExists(atPath: store), let store = try? ResultStore(path: store),
-      let run = try? store.runs().first
-    else { return 0 }
-    return (try? store.numbers(of: run).count) ?? 0
+  /// The bytes of a write-ahead log that has more than the tables and the run, 149 KiB.
+  private static let firstBatch = 160_000
+
+  private func size(of path: String) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    return attributes?[.size] as? Int ?? 0
   }
 
   @Test func `a killed run loses no stored point and does none twice`() throws {
@@ -95,8 +94,8 @@ import WeftStudy
     let process = WeftProcess.process(["explore", file, "--store", store, "--jobs", "1"])
     process.standardOutput = FileHandle.nullDevice
     try process.run()
-    // Until a batch is stored, but long before the last.
-    for _ in 0..<2000 where stored == 0 { usleep(5000) }
+    // Until a batch is in the write-ahead log, but long before the last: 440 KiB in all.
+    for _ in 0..<2000 where size(of: store + "-wal") < Self.firstBatch { usleep(2000) }
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
     #expect(process.terminationReason == .uncaughtSignal)
@@ -229,7 +228,7 @@ import WeftStudy
     let first = WeftProcess.process(["explore", file, "--store", store, "--jobs", "1"])
     first.standardOutput = FileHandle.nullDevice
     try first.run()
-    for _ in 0..<2000 where stored == 0 { usleep(5000) }
+    for _ in 0..<2000 where size(of: store + "-wal") < Self.firstBatch { usleep(2000) }
     let second = try explore(Self.many, "--jobs 1 --format json")
     first.waitUntilExit()
     #expect(first.terminationStatus == 0)
