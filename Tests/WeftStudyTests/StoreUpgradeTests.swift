@@ -97,7 +97,8 @@ import Testing
     func tables(_ path: String) throws -> [String] {
       try DatabaseQueue(path: path).read { db in
         #expect(try String.fetchOne(db, sql: "PRAGMA integrity_check") == "ok")
-        return try String.fetchAll(db, sql: "SELECT sql FROM sqlite_master ORDER BY name")
+        return try String.fetchAll(
+          db, sql: "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
       }
     }
     #expect(try tables(path) == tables(new))
