@@ -128,6 +128,12 @@ struct DecisionMap {
     return small > 0 ? large / small : nil
   }
 
+  /// Two digits, or as many as show a small advantage.
+  private static func text(margin: Double) -> String {
+    if margin < 1.005 { return "even" }
+    return Amount.text(margin, digits: margin < 1.095 || margin >= 10 ? 3 : 2) + "x"
+  }
+
   private func record(_ cell: Cell) -> Record {
     var record = Record()
     for index in others + [row, column].compactMap(\.self) {
@@ -166,7 +172,7 @@ struct DecisionMap {
       }
       let text =
         cell.candidates[0].choice
-        + (margin(cell).map { " \(Amount.text($0, digits: $0 < 10 ? 2 : 3))x" } ?? "")
+        + (margin(cell).map { " " + Self.text(margin: $0) } ?? "")
       records[records.count - 1][column.map { cell.values[$0] } ?? "best"] = .text(text)
     }
     return records
