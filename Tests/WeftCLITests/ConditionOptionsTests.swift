@@ -88,6 +88,14 @@ import Testing
     #expect(sound.errors.contains("nothing here is random"))
   }
 
+  /// Its neighbours pass on lines that queue on a link and then come faster than they were sent.
+  @Test func `a slow GPU on NVLink is timed by every model`() throws {
+    let rows = try results(
+      "--topology dgx-h100 --nodes 2 --algorithm nccl:tree/ll,nccl:ring/ll --slow-gpu 1:4 "
+        + "--network event,flow")
+    #expect(rows.count == 4 && rows.allSatisfy { $0["time_us"] as? Double ?? 0 > 0 })
+  }
+
   @Test func `the three models stand side by side`() throws {
     let rows = try results(
       "--topology flat --nodes 16 --algorithm ring --network event,flow,analytic")

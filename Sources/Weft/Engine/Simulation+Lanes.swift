@@ -58,11 +58,14 @@ extension Simulation where Network: ~Copyable {
     }
     if begin > lanes[index].now {
       // What made the head late is what made the message late, but for the bytes behind the head.
-      lanes[index].now = begin
+      lanes[index].now = time
       if isFoundLate {
         lanes[index].path.synchronization += overhead
       } else if streams {
         lanes[index].path = headPath(id)
+        // A message that was passed on may turn out to have come before its first lines were
+        // expected; the lane has waited for them all the same.
+        lanes[index].path.scaleUpQueueing += time - begin
       } else {
         lanes[index].path = messages[id].path
         lanes[index].path.synchronization += overhead
