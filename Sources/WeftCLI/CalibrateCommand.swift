@@ -113,10 +113,12 @@ struct CalibrateCommand: ParsableCommand {
   private static func isDate(_ text: String) -> Bool {
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.map(\.count) == [4, 2, 2] else { return false }
-    guard let month = Int(parts[1]), let day = Int(parts[2]), Int(parts[0]) != nil else {
+    guard let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2]) else {
       return false
     }
-    return (1...12).contains(month) && (1...31).contains(day)
+    return DateComponents(
+      calendar: Calendar(identifier: .gregorian), year: year, month: month, day: day
+    ).isValidDate
   }
 
   private func calibrate(

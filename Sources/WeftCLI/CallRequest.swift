@@ -126,6 +126,11 @@ struct CallRequest {
     let fabric = ordered(planner.fabric)
     let plan = try plan(planner)
     guard network != .analytic else {
+      if let unknown = Plan.unknownToFormulas(planner.fabric) {
+        throw Failure(
+          .usage, "--network analytic: a closed form knows nothing of \(unknown)",
+          fix: "leave analytic out of --network, or the options that say so")
+      }
       guard plan.canRun(.analytic, on: fabric) else { throw noClosedForm(fabric) }
       return 0
     }
@@ -135,7 +140,8 @@ struct CallRequest {
         .usage, "\(what(fabric.ranks)) has \(size.lanes) lanes to simulate, more than 8000000",
         fix: "use fewer nodes, or an algorithm whose nodes are all alike")
     }
-    return size.operations * (isIsolated ? 1 : 2) * candidates(on: fabric).count
+    let calls = plan.calls(isolated: isIsolated, operations: size.operations)
+    return size.operations * calls * candidates(on: fabric).count
   }
 
   private func timed(_ plan: Plan, on fabric: Fabric) throws -> SimulationResult {

@@ -6,7 +6,8 @@ import WeftFiles
 extension Failure {
   /// Names what the user may have meant, and all there is.
   static func suggestion(_ text: String, _ known: [String]) -> String {
-    let list = "use one of " + known.joined(separator: ", ")
+    var seen = Set<String>()
+    let list = "use one of " + known.filter { seen.insert($0).inserted }.joined(separator: ", ")
     return Suggestion.closest(to: text, among: known).map { "did you mean '\($0)'? \(list)" }
       ?? list
   }

@@ -63,8 +63,14 @@ struct ConditionOptions: ParsableArguments {
 
   /// The nodes of a hostfile, line by line.
   private static func places(in path: String) throws(Failure) -> [Int] {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw Failure(.missing, "cannot read \(path)", fix: "give a text file with a node per line")
+    let text: String
+    do {
+      text = try TextFile.read(path)
+    } catch {
+      guard error.kind != .missing else {
+        throw Failure(.missing, "cannot read \(path)", fix: "give a text file with a node per line")
+      }
+      throw Failure(error)
     }
     var places: [Int] = []
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
@@ -78,6 +84,10 @@ struct ConditionOptions: ParsableArguments {
           fix: "write the number in the machine, from 0, or a name like nid000017")
       }
       places.append(place)
+    }
+    guard !places.isEmpty else {
+      throw Failure(
+        .badContent, "\(path): the file names no node", fix: "write a node per line")
     }
     return places
   }
@@ -99,9 +109,30 @@ struct ConditionOptions: ParsableArguments {
       guard let nic = Self.nic(text) else { throw Self.malformed(text, "--failed-nic", "0.1") }
       conditions.failedNICs.append(nic)
     }
+    try Self.checkRepeats(conditions)
     conditions.launchJitter = try Self.duration(launchJitter, "--launch-jitter")
     conditions.networkJitter = try Self.duration(networkJitter, "--network-jitter")
     return conditions
+  }
+
+  /// Refuses faults that contradict or repeat each other.
+  private static func checkRepeats(_ conditions: Conditions) throws(Failure) {
+    var ranks = Set<Int>()
+    if let twice = conditions.slowGPUs.first(where: { !ranks.insert($0.rank).inserted }) {
+      throw Failure(
+        .usage, "--slow-gpu names rank \(twice.rank) twice", fix: "give one factor for it")
+    }
+    var nics = Set<Conditions.NIC>()
+    if let twice = conditions.slowNICs.first(where: { !nics.insert($0.nic).inserted })?.nic {
+      throw Failure(
+        .usage, "--slow-nic names \(twice.node).\(twice.nic) twice",
+        fix: "give one factor for it")
+    }
+    if let both = conditions.failedNICs.first(where: nics.contains) {
+      throw Failure(
+        .usage, "\(both.node).\(both.nic) is both --failed-nic and --slow-nic",
+        fix: "leave one of them out: a failed NIC carries nothing, however slowly")
+    }
   }
 
   private static func slow(

@@ -4,8 +4,8 @@ import WeftCalibration
 
 /// The options of a fit.
 struct FittingOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "The most parameters to fit at a time.")
-  var maxParameters = 10
+  @Option(parsing: .unconditional, help: "The most parameters to fit at a time; 10 unless said.")
+  var maxParameters: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -17,7 +17,7 @@ struct FittingOptions: ParsableArguments {
   var pool = false
 
   func check() throws(Failure) {
-    guard maxParameters >= 1 else {
+    if let maxParameters, maxParameters < 1 {
       throw Failure(.usage, "--max-parameters \(maxParameters) fits nothing", fix: "give 1 or more")
     }
     let kernels = (MatrixProduct.keys + DecodeAttention.keys).map(\.rawValue)
@@ -31,7 +31,7 @@ struct FittingOptions: ParsableArguments {
   /// The options as calibration takes them.
   var options: CollectiveCalibration.Options {
     var options = CollectiveCalibration.Options()
-    options.mostParameters = maxParameters
+    if let maxParameters { options.mostParameters = maxParameters }
     options.held = Set(hold)
     return options
   }
@@ -69,7 +69,7 @@ struct CrossValidation {
     for (name, calls) in groups {
       let folds = division(of: calls, validation)
       if folds.isEmpty {
-        notes.append("not predicted: \(name) has no fold by \(division.rawValue)")
+        notes.append("not predicted: \(name) has no folds, as \(obstacle(of: calls, validation))")
       }
       for fold in folds {
         do {
@@ -96,6 +96,16 @@ struct CrossValidation {
       }
     }
     return notes
+  }
+
+  /// Why there is nothing to predict from anything else.
+  private func obstacle(of calls: [Int], _ validation: Validation) -> String {
+    let groups = calls.map { validation.calls[$0].call }
+    return switch division {
+    case .size: "all calls are of \(groups.first?.bytes ?? 0) bytes"
+    case .nodes: "all calls are on the same number of nodes, \(groups.first?.layout.nodes ?? 0)"
+    case .system: "all calls are of one system"
+    }
   }
 
   private func division(of calls: [Int], _ validation: Validation) -> [Fold] {

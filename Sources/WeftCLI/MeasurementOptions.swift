@@ -60,6 +60,9 @@ struct MeasurementOptions: ParsableArguments {
       defaults: MeasuredCall.Defaults(library: library, launch: launch))
     for file in files { validation.leaveOut(file.unusable) }
     for row in chosen { validation.add(row) }
+    if library != nil && chosen.allSatisfy({ $0.library != nil }) {
+      validation.warn("--library changes nothing: every row names its library")
+    }
     try validation.plan()
     return validation
   }

@@ -37,6 +37,15 @@ extension Report {
     let front = PredictionAnswers.paretoFront(of: rows)
     for index in records.indices { records[index]["pareto"] = .bool(front.contains(index)) }
     self.columns?.append("pareto")
+    extra["front"] = .list(
+      front.map { index in
+        let row = rows[index]
+        return .object(
+          Record([
+            "gpus": .integer(row.gpus), "plan": .text(row.plan),
+            "all_reduce": .text(row.allReduce.rawValue), "batch": .integer(row.workload.batch),
+          ]))
+      })
     let names = front.map { index in
       let row = rows[index]
       return "\(row.plan) on \(row.gpus) GPUs, \(row.allReduce.rawValue), batch "
@@ -119,11 +128,12 @@ extension Record {
 extension Report {
   /// Predicts again with a change and adds a line per row, and what the JSON holds of them.
   mutating func add(
-    _ change: WhatIf, to rows: [Prediction], of request: PredictionRequest, batches: [Int]
+    _ change: WhatIf, to rows: [Prediction], of request: PredictionRequest, batches: [Int],
+    _ progress: Progress
   ) throws {
     let changed = change.applied(to: request)
-    var timer = CachingTimer(
-      SimulatedTimer(topology: changed.topology, profile: changed.profile))
+    var timer = WatchedTimer.cached(
+      SimulatedTimer(topology: changed.topology, profile: changed.profile), progress)
     let answers = try changed.predictions(batches: batches, timer: &timer)
     var entries: [Value] = []
     if case .list(let known) = extra["what_if"] { entries = known }
@@ -142,12 +152,16 @@ extension Report {
             "ttft_ms": Value(after?.ttft.milliseconds), "tpot_ms": Value(after?.tpot?.milliseconds),
             "latency_s": Value(after?.latency.seconds),
             "latency_change_pct": Value(Self.change(before?.latency, after?.latency)),
+            "tpot_change_pct": Value(Self.change(before?.tpot, after?.tpot)),
           ])))
-      let text = Self.change(before?.latency, after?.latency).map { change in
+      let text = Self.change(before?.latency, after?.latency).map { percent in
         let tpot = Self.change(before?.tpot, after?.tpot).map { ", TPOT \(Percent.signed($0))" }
-        let idle = change.magnitude < 0.05 && changed.engine.decodeLaunch == .eager
-        return "latency \(Percent.signed(change))\(tpot ?? "")"
-          + (idle ? ": the host starts kernels faster than the GPU runs them" : "")
+        let idle = percent.magnitude < 0.05 && changed.engine.decodeLaunch == .eager
+        let reason =
+          row.nodes == 1 && change.isOfNetwork
+          ? ": nothing leaves the node"
+          : idle ? ": the host starts kernels faster than the GPU runs them" : ""
+        return "latency \(Percent.signed(percent))\(tpot ?? "")\(reason)"
       }
       notes.append(
         "what if \(change.text): \(Self.name(row)): \(text ?? answer?.reason ?? "no such plan")")
@@ -157,25 +171,46 @@ extension Report {
 
   /// Adds what binds each row and what would help, how rows compare, and what the words mean.
   mutating func explain(
-    _ rows: [Prediction], of request: PredictionRequest, engine: InferenceEngine
+    _ rows: [Prediction], of request: PredictionRequest, engine: InferenceEngine,
+    _ progress: Progress
   ) throws {
-    try addSensitivities(rows, of: request)
-    for turn in PredictionAnswers.crossovers(of: rows) {
+    try addSensitivities(rows, of: request, progress)
+    let turns = PredictionAnswers.crossovers(of: rows)
+    extra["crossovers"] = .list(
+      turns.map {
+        .object(
+          Record([
+            "first": .text($0.first), "second": .text($0.second), "before": .integer($0.before),
+            "after": .integer($0.after), "all_reduce": .text($0.allReduce.rawValue),
+            "batch": .integer($0.batch),
+          ]))
+      })
+    for turn in turns {
       notes.append(
         "\(turn.first) is faster up to \(turn.before) GPUs, \(turn.second) from \(turn.after) on "
           + "(\(turn.allReduce.rawValue), batch \(turn.batch))")
     }
-    for choice in PredictionAnswers.allReduceChoices(of: rows) {
+    let choices = PredictionAnswers.allReduceChoices(of: rows)
+    extra["all_reduce_choices"] = .list(
+      choices.map {
+        .object(
+          Record([
+            "gpus": .integer($0.gpus), "plan": .text($0.plan), "batch": .integer($0.batch),
+            "best": .text($0.best.rawValue), "times_better": .number($0.gain),
+          ]))
+      })
+    for choice in choices {
       notes.append(
         "\(choice.plan) on \(choice.gpus) GPUs at batch \(choice.batch): use "
           + "\(choice.best.rawValue), TPOT is \(String(format: "%.2f", choice.gain)) times shorter")
     }
     notes += engine.notes.map { "\(engine.name): \($0)" }
     notes += Self.definitions
+    extra["definitions"] = .list(Self.definitions.map { .text($0) })
   }
 
   private mutating func addSensitivities(
-    _ rows: [Prediction], of request: PredictionRequest
+    _ rows: [Prediction], of request: PredictionRequest, _ progress: Progress
   ) throws {
     let changes = try WhatIf.sensitivities()
     let batches = rows.map(\.workload.batch).reduce(into: [Int]()) {
@@ -183,8 +218,8 @@ extension Report {
     }
     let answers = try changes.map { change in
       let changed = change.applied(to: request)
-      var timer = CachingTimer(
-        SimulatedTimer(topology: changed.topology, profile: changed.profile))
+      var timer = WatchedTimer.cached(
+        SimulatedTimer(topology: changed.topology, profile: changed.profile), progress)
       return try changed.predictions(batches: batches, timer: &timer)
     }
     var entries: [Value] = []

@@ -39,23 +39,33 @@ struct PredictCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The plans to try, as a list of tp, tp8, tp4xpp4, tp4xpp (the rest pipeline), tp4xdp2, "
-        + "tp8xep8 (experts), tp4c2 (a grid), auto (all that fit)."))
-  var plan = "tp"
+        + "tp8xep8 (experts), tp4c2 (a grid), auto (all that fit); tp unless said."))
+  var plan: String?
 
-  @Option(parsing: .unconditional, help: "The sequences of one replica, as a list: 1,8,64.")
-  var batch = "8"
+  @Option(
+    parsing: .unconditional, help: "The sequences of one replica, as a list: 1,8,64; 8 unless said."
+  )
+  var batch: String?
 
-  @Option(parsing: .unconditional, help: "The tokens of each prompt.")
-  var prompt = 1024
+  @Option(parsing: .unconditional, help: "The tokens of each prompt; 1024 unless said.")
+  var prompt: Int?
 
-  @Option(parsing: .unconditional, help: "The tokens to generate for each prompt.")
-  var decode = 1024
+  @Option(
+    parsing: .unconditional, help: "The tokens to generate for each prompt; 1024 unless said.")
+  var decode: Int?
 
-  @Option(help: "What serves the all-reduces of decode, as a list of nccl, nvrar.")
-  var allReduce = "nccl"
+  @Option(
+    help: "What serves the all-reduces of decode, as a list of nccl, nvrar; nccl unless said.")
+  var allReduce: String?
 
-  @Option(help: "The inference engine: yalis, vllm, sglang, trtllm, torch-graph, or a file.")
-  var engine = "yalis"
+  @Option(
+    name: .customLong("engine"),
+    help: "The inference engine: yalis (unless said), vllm, sglang, trtllm, torch-graph, or a file."
+  )
+  var engineName: String?
+
+  /// The engine, by its name or the path of a file.
+  var engine: String { engineName ?? "yalis" }
 
   @Option(help: "The type of the weights, such as bf16 or fp8; the model's own unless said.")
   var dtype: String?
@@ -76,6 +86,13 @@ struct PredictCommand: ParsableCommand {
       """)
   var measured: String?
 
+  @Option(
+    name: .customLong("where"),
+    help: ArgumentHelp(
+      "With --measured: use rows alone whose column has this text in it, as weft calibrate does; "
+        + "repeatable.", valueName: "column=value"))
+  var conditions: [String] = []
+
   @Flag(help: "Add definitions, sensitivities, crossovers of plans, and which all-reduce to use.")
   var explain = false
 
@@ -84,7 +101,14 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     let data = try global.data()
-    if let study { return try StudyRun(file: try data.study(study), data: data).report(global) }
+    if let study {
+      try refuseBesideStudy()
+      return try StudyRun(file: try data.study(study), data: data).report(global)
+    }
+    guard measured != nil || conditions.isEmpty else {
+      throw Failure(
+        .usage, "--where chooses rows of --measured, which is not given", fix: "leave it out")
+    }
     let file = try data.topology(
       try required(topology, "--topology"), overrides: try TopologyOptions.parse(overrides))
     if showTopology { return try global.emit(TopologyCommand.report(file)) }
@@ -98,6 +122,7 @@ struct PredictCommand: ParsableCommand {
     let batches = try self.batches()
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
+    let progress = Progress(global, mentionedAfter: .seconds(5))
     var notes = Self.transferNotes(request.profile)
     if let measured { notes.append(try correct(&request, with: measured)) }
     if let own = request.profile.stepCalibration, own.engine != request.engine.name {
@@ -105,24 +130,29 @@ struct PredictCommand: ParsableCommand {
         "the profile was calibrated on steps of \(own.engine), not of \(request.engine.name)",
         global)
     }
+    defer { progress.finish() }
     let rows = try global.timed("prediction") {
-      try predictions(of: request, batches: batches)
+      try predictions(of: request, batches: batches, progress)
     }
     var report = Report(
       rows: rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
     report.notes += notes
-    for change in changes { try report.add(change, to: rows, of: request, batches: batches) }
-    if explain { try report.explain(rows, of: request, engine: engineFile.engine) }
+    for change in changes {
+      try report.add(change, to: rows, of: request, batches: batches, progress)
+    }
+    if explain { try report.explain(rows, of: request, engine: engineFile.engine, progress) }
+    progress.finish()
     try global.emit(report)
   }
 
   /// One sweep per batch, of one list.
   private func predictions(
-    of request: PredictionRequest, batches: [Int]
+    of request: PredictionRequest, batches: [Int], _ progress: Progress
   ) throws -> [Prediction] {
-    var timer = SharedTimer(topology: request.topology, profile: request.profile)
+    let shared = SharedTimer(topology: request.topology, profile: request.profile)
+    var timer = WatchedTimer.cached(shared, progress)
     let requests = try batches.map { try request.asked(batch: $0) }
-    let endHelp = timer.askAhead(requests)
+    let endHelp = shared.askAhead(requests)
     defer { endHelp() }
     let rows = try requests.flatMap { asked in
       try asked.bounded(try asked.predictions(timer: &timer), timer: &timer)
@@ -139,10 +169,10 @@ struct PredictCommand: ParsableCommand {
   ) throws -> PredictionRequest {
     PredictionRequest(
       model: model.model, topology: topology, profile: profile,
-      gpuCounts: try gpuCounts(), plans: try Self.list(plan).map { try PlanPattern($0) },
+      gpuCounts: try gpuCounts(), plans: try Self.list(plan ?? "tp").map { try PlanPattern($0) },
       libraries: try libraries(),
       workload: try InferenceWorkload(
-        batch: try batches().first ?? 1, prompt: prompt, decode: decode),
+        batch: try batches().first ?? 1, prompt: prompt ?? 1024, decode: decode ?? 1024),
       weights: try Self.type("--dtype", dtype), keyValues: try Self.type("--kv-dtype", kvDtype),
       engine: engine.engine)
   }
@@ -195,6 +225,23 @@ extension PredictCommand {
     return value
   }
 
+  /// A study says itself what it predicts, so that nothing else would be used.
+  private func refuseBesideStudy() throws(Failure) {
+    let given = [
+      ("--topology", topology != nil), ("--set", !overrides.isEmpty),
+      ("--show-topology", showTopology), ("--profile", profile.profile != nil),
+      ("--model", model != nil), ("--gpus", gpus != nil), ("--plan", plan != nil),
+      ("--batch", batch != nil), ("--prompt", prompt != nil), ("--decode", decode != nil),
+      ("--all-reduce", allReduce != nil), ("--engine", engineName != nil),
+      ("--dtype", dtype != nil), ("--kv-dtype", kvDtype != nil), ("--what-if", !whatIf.isEmpty),
+      ("--measured", measured != nil), ("--where", !conditions.isEmpty), ("--explain", explain),
+    ].filter(\.1).map(\.0)
+    guard !given.isEmpty else { return }
+    throw Failure(
+      .usage, "\(given.joined(separator: ", ")) would be unused: a study says it all itself",
+      fix: "leave it out, or change a copy of the study and give its path")
+  }
+
   private static func list(_ text: String) -> [String] {
     CommaList.parse(text)
   }
@@ -204,7 +251,7 @@ extension PredictCommand {
   }
 
   private func batches() throws(Failure) -> [Int] {
-    try Self.counts(batch, "--batch", of: "a number of sequences")
+    try Self.counts(batch ?? "8", "--batch", of: "a number of sequences")
   }
 
   private static func counts(
@@ -224,7 +271,7 @@ extension PredictCommand {
 
   private func libraries() throws(Failure) -> [AllReduceLibrary] {
     var libraries: [AllReduceLibrary] = []
-    for name in Self.list(allReduce) {
+    for name in Self.list(allReduce ?? "nccl") {
       guard let library = AllReduceLibrary(rawValue: name) else {
         throw Self.unknown("--all-reduce", name, among: AllReduceLibrary.allCases.map(\.rawValue))
       }
@@ -260,21 +307,20 @@ extension PredictCommand {
     _ request: inout PredictionRequest, with path: String
   ) throws -> String {
     let file = try StepFile(path: path)
-    for note in Validation.notes(of: file.unusable)
-      + MeasurementOptions.warnings(file.rows, request)
-    {
+    let rows = try RowFilter(conditions, columns: file.columns).choose(from: file.rows)
+    for note in Validation.notes(of: file.unusable) + MeasurementOptions.warnings(rows, request) {
       Console.warn(note, global)
     }
-    let comparison = StepComparison(request: request, rows: file.rows, unusable: [])
-    try comparison.requireOneSystem(pooled: false)
-    let (fit, profile) = try comparison.fit(Array(file.rows.indices))
+    let comparison = StepComparison(request: request, rows: rows, unusable: [])
+    try comparison.requireOneSystem(pooled: nil)
+    let (fit, profile) = try comparison.fit(Array(rows.indices))
     request.profile = profile
     let values = zip(EngineTerms.keys, fit.values).map {
       "\($0.rawValue) \(SimDuration.seconds($1))"
     }
     let before = Accuracy.figures(fit.rows.map { $0.before / $0.time - 1 })
     let after = Accuracy.figures(zip(fit.rows, fit.fitted).map { $1 / $0.time - 1 })
-    return "\(path): \(file.rows.count) steps give \(values.joined(separator: ", ")); median error "
+    return "\(path): \(rows.count) steps give \(values.joined(separator: ", ")); median error "
       + "\(Percent.text(before?.median ?? 0)) before, \(Percent.text(after?.median ?? 0)) after"
   }
 }

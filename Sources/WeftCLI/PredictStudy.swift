@@ -26,7 +26,11 @@ struct StudyRun {
   /// Predicts everything and prints it.
   func report(_ global: GlobalOptions) throws {
     try Output.checkFolder(of: global.output)
-    let (cases, gains) = try global.timed("study") { try (predictions(), allReduceGains()) }
+    let progress = Progress(global, mentionedAfter: .seconds(5))
+    let (cases, gains) = try global.timed("study") {
+      try (predictions(progress), allReduceGains(progress))
+    }
+    progress.finish()
     let findings = file.headlines.map { find($0, cases, gains) }
     var report = Report(rows: cases.map(\.row), hasFront: false)
     for (index, entry) in cases.enumerated() {
@@ -65,12 +69,13 @@ struct StudyRun {
     return (topology, try data.nominalProfile(for: topology).replacing(with: engine.profile))
   }
 
-  private func predictions() throws -> [Case] {
+  private func predictions(_ progress: Progress) throws -> [Case] {
     let engine = try data.engine(file.engine).engine
     var cases: [Case] = []
     for machine in file.machines {
       let (topology, profile) = try self.machine(machine.topology)
-      var timer = CachingTimer(SimulatedTimer(topology: topology, profile: profile))
+      var timer = WatchedTimer.cached(
+        SimulatedTimer(topology: topology, profile: profile), progress)
       for model in file.models {
         for workload in file.workloads {
           let request = PredictionRequest(
@@ -87,12 +92,14 @@ struct StudyRun {
   }
 
   /// NCCL's time over NVRAR's of one in-place bf16 all-reduce in a CUDA graph, 128 KiB to 2 MiB.
-  private func allReduceGains() throws -> [(topology: String, gpus: Int, bytes: Int, gain: Double)]
-  {
+  private func allReduceGains(
+    _ progress: Progress
+  ) throws -> [(topology: String, gpus: Int, bytes: Int, gain: Double)] {
     var gains: [(topology: String, gpus: Int, bytes: Int, gain: Double)] = []
     for machine in file.machines {
       let (topology, profile) = try self.machine(machine.topology)
-      let timer = SimulatedTimer(topology: topology, profile: profile)
+      var timer = WatchedTimer.cached(
+        SimulatedTimer(topology: topology, profile: profile), progress)
       for gpus in file.gpus where gpus >= 2 * topology.node.gpus {
         let layout = Layout(
           nodes: gpus / topology.node.gpus, ranksPerNode: topology.node.gpus)

@@ -1,16 +1,21 @@
 import Foundation
 import Synchronization
 
-/// A line on a terminal that says how far the work is; nothing anywhere else.
+/// A line on a terminal that says how far the work is; anywhere else nothing, or one line once the
+/// work takes long.
 ///
 /// A class that any thread may call, since simulations run side by side.
 final class Progress: Sendable {
   private let isShown: Bool
   private let shown = Mutex(ContinuousClock.now)
+  /// When work is long enough to say so without a terminal; never if nil.
+  private let long: Mutex<ContinuousClock.Instant?>
 
-  /// Begins to show work.
-  init(_ global: GlobalOptions) {
-    isShown = !global.quiet && isatty(FileHandle.standardError.fileDescriptor) == 1
+  /// Begins to show work; without a terminal it is mentioned once, after so long, if at all.
+  init(_ global: GlobalOptions, mentionedAfter patience: Duration? = nil) {
+    let hasTerminal = isatty(FileHandle.standardError.fileDescriptor) == 1
+    isShown = !global.quiet && hasTerminal
+    long = Mutex(global.quiet || hasTerminal ? nil : patience.map { ContinuousClock.now + $0 })
   }
 
   /// Shows a bar for work of which so many parts are done, a few times a second.
@@ -25,6 +30,12 @@ final class Progress: Sendable {
   /// Shows work whose end is not known, a few times a second.
   func update(_ text: String) {
     if isDue { write("\r\u{1B}[K\(text)") }
+    let isLong = long.withLock { moment in
+      guard let due = moment, due < .now else { return false }
+      moment = nil
+      return true
+    }
+    if isLong { write("weft: this takes a while; \(text)\n") }
   }
 
   private var isDue: Bool {

@@ -74,6 +74,8 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let collective = try Collective(parsing: self.collective)
     let layout = try job.layout()
+    let names = try CommaList.parse(algorithm)
+      .map { text throws(Failure) in try SimulateCommand.parseAlgorithm(text) }
     if let scheduler = job.exportJob {
       return try Output.write(try scheduler.script(job, layout), to: global.output)
     }
@@ -82,8 +84,6 @@ struct RunCommand: ParsableCommand {
     try Output.checkFolder(of: global.output)
     try Output.checkFolder(of: samples)
     let launcher = try RunLauncher(job, layout)
-    let names = try CommaList.parse(algorithm)
-      .map { text throws(Failure) in try SimulateCommand.parseAlgorithm(text) }
     for name in names {
       if case .imported(let program) = name.value { try program.refuseIfWrong(name.text) }
     }

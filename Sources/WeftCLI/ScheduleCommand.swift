@@ -91,8 +91,12 @@ extension ScheduleCommand {
         return try Output.write(MSCCLFile.text(program), to: output)
       }
       let name = "weft-\(algorithm)-\(subject.collective.rawValue)-\(subject.layout.ranks)"
-      let program = try Failure.planned { () throws(PlanError) in
-        try subject.exported(name: name)
+      let program: ChunkProgram
+      do {
+        program = try subject.exported(name: name)
+      } catch {
+        throw Failure(
+          .usage, error.problem, fix: error.fix + ", or write a plan with --format plan")
       }
       try Output.write(MSCCLFile.text(program), to: output)
     }

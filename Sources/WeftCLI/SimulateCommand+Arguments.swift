@@ -6,8 +6,11 @@ import WeftFiles
 extension SimulateCommand {
   /// An algorithm by its name, or from an MSCCL file: what ends in `.xml`, or has a slash that is
   /// not that of `nccl:tree/simple`.
-  static func parseAlgorithm(_ text: String) throws(Failure) -> (text: String, value: AlgorithmName)
-  {
+  ///
+  /// - Throws: ``Failure``, with what there is of `known`, if it is neither.
+  static func parseAlgorithm(
+    _ text: String, among known: [String] = AlgorithmName.known
+  ) throws(Failure) -> (text: String, value: AlgorithmName) {
     if text.hasSuffix(".xml") || text.contains("/") && !text.hasPrefix("nccl:") {
       do {
         return (text, .imported(try MSCCLFile.read(path: text)))
@@ -16,8 +19,16 @@ extension SimulateCommand {
       }
     }
     guard let name = AlgorithmName(text) else {
+      let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+      if parts.count == 2, AlgorithmName(String(parts[0])) != nil {
+        throw Failure(
+          .usage, "unknown algorithm '\(text)': NCCL has no protocol '\(parts[1])'",
+          fix: "use one of "
+            + NCCLTuner.ProtocolName.allCases.map { "\(parts[0])/\($0.rawValue)" }
+            .joined(separator: ", "))
+      }
       throw Failure(
-        .usage, "unknown algorithm '\(text)'", fix: Failure.suggestion(text, AlgorithmName.known))
+        .usage, "unknown algorithm '\(text)'", fix: Failure.suggestion(text, known))
     }
     return (text, name)
   }
@@ -60,17 +71,25 @@ extension SimulateCommand {
   }
 
   func checkVersion() throws(Failure) -> NCCLVersion {
-    guard let version = NCCLVersion(ncclVersion), version.isSupported else {
+    let text = ncclVersion ?? "2.30"
+    guard let version = NCCLVersion(text), version.isSupported else {
       let (first, last) = NCCLVersion.supportedSeries
       throw Failure(
-        .usage, "--nccl-version \(ncclVersion): Weft has the tuners of NCCL \(first) to \(last)",
+        .usage, "--nccl-version \(text): Weft has the tuners of NCCL \(first) to \(last)",
         fix: "give one of these, such as \(last) or 2.23.4, or leave --nccl-version out")
     }
     guard trials >= 1 else {
       throw Failure(.usage, "--trials \(trials) runs nothing", fix: "give 1 or more")
     }
+    guard trials <= Self.mostTrials else {
+      throw Failure(
+        .usage, "--trials \(trials) would take hours", fix: "give up to \(Self.mostTrials)")
+    }
     return version
   }
+
+  /// More repeats say no more about percentiles, and take hours.
+  private static let mostTrials = 1_000_000
 
   static func defaultNetwork(_ name: AlgorithmName) -> Plan.Network {
     switch name {
@@ -87,9 +106,11 @@ extension SimulateCommand {
   }
 
   func warn(
-    sizes: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
+    _ names: [AlgorithmName], sizes: [Int], type: DataType, _ collective: Collective,
+    on fabric: Fabric
   ) {
     let ranks = fabric.ranks
+    warnOfUnused(names, on: fabric)
     if trials > 1 && !fabric.isRandom {
       Console.warn("nothing here is random, so all \(trials) trials are alike", global)
     }
@@ -109,11 +130,33 @@ extension SimulateCommand {
     if self.sizes.hasUnusedRange {
       Console.warn("-b, -e and -f change nothing beside --size", global)
     }
-    if launch == .eager && protocolName == "ideal" {
-      Console.warn("--launch changes nothing where links alone are priced", global)
-    }
     let usesNVRAR = CommaList.parse(algorithm).contains("nvrar")
     if tune && !usesNVRAR { Console.warn("--tune changes nothing without nvrar", global) }
+  }
+
+  /// Says which options no algorithm of the list looks at.
+  private func warnOfUnused(_ names: [AlgorithmName], on fabric: Fabric) {
+    if seed != nil && !fabric.isRandom {
+      Console.warn("--seed changes nothing where nothing is random", global)
+    }
+    let usesLibrary = names.contains { name in
+      switch name {
+      case .nccl, .nvrar: true
+      case .plain, .imported: false
+      }
+    }
+    if ncclVersion != nil && !usesLibrary {
+      Console.warn("--nccl-version changes nothing without NCCL", global)
+    }
+    guard let pricing = try? parsePricing(), names.allSatisfy({ Self.isIdeal($0, pricing) }) else {
+      return
+    }
+    for (flag, isGiven) in [
+      ("--launch", launch == .eager), ("--profile", profile.profile != nil),
+      ("--slow-gpu", !machine.conditions.slowGPU.isEmpty),
+    ] where isGiven {
+      Console.warn("\(flag) changes nothing where links alone are priced", global)
+    }
   }
 
   /// Refuses what would run for hours or not fit into memory, and says what will take long.
@@ -121,8 +164,14 @@ extension SimulateCommand {
     var operations = 0
     var obstacle: String?
     for job in jobs {
-      operations += try job.operations(on: planner) * trials
-      try job.check(operations: operations, ranks: planner.fabric.ranks)
+      let once = try job.operations(on: planner)
+      try job.check(operations: operations + once, ranks: planner.fabric.ranks)
+      operations += once * trials
+      guard operations < CallRequest.operationLimit else {
+        throw Failure(
+          .usage, "--trials \(trials) come to more than \(CallRequest.operationLimit) operations",
+          fix: "give fewer of them, fewer sizes or fewer nodes")
+      }
       obstacle = try obstacle ?? job.foldObstacle(on: planner)
     }
     // About a million operations are simulated in a second.

@@ -54,8 +54,8 @@ struct SimulateCommand: ParsableCommand {
   )
   var network: String?
 
-  @Option(help: "The version of NCCL, 2.18 to 2.30.")
-  var ncclVersion = "2.30"
+  @Option(help: "The version of NCCL, 2.18 to 2.30; 2.30 unless said.")
+  var ncclVersion: String?
 
   @Flag(help: "Use one buffer for input and output.")
   var inPlace = false
@@ -75,12 +75,12 @@ struct SimulateCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "How often to repeat with other random draws.")
   var trials = 1
 
-  @Option(parsing: .unconditional, help: "The seed of random draws.")
-  var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "The seed of random draws; 0 unless said.")
+  var seed: UInt64?
 
   func run() throws {
     let collective = try Collective(parsing: self.collective)
-    let machine = try self.machine.load(global, seed: seed)
+    let machine = try self.machine.load(global, seed: seed ?? 0)
     if self.machine.options.showTopology {
       return try global.emit(TopologyCommand.report(machine.file))
     }
@@ -94,7 +94,7 @@ struct SimulateCommand: ParsableCommand {
     let pricing = try parsePricing()
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
-    warn(sizes: sizes, type: type, collective, on: fabric)
+    warn(names.map(\.value), sizes: sizes, type: type, collective, on: fabric)
     let profile = try self.profile.load(for: fabric.topology, global)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     let jobs = names.flatMap { name in
@@ -123,7 +123,7 @@ struct SimulateCommand: ParsableCommand {
           "algbw_GBps", "busbw_GBps", "bottleneck",
         ],
         notes: records.compactMap(Self.note) + records.compactMap(publishedNote)
-          + tuningTable(records, ranks: fabric.ranks, type), seed: seed))
+          + tuningTable(records, ranks: fabric.ranks, type), seed: seed ?? 0))
   }
 
   private func title(_ fabric: Fabric, _ type: DataType) -> String {

@@ -35,8 +35,12 @@ struct ValidateCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "Calibrate on the other folds, 2 or more of them.")
   var folds: Int?
 
-  @Option(help: "What folds are made of: size, nodes or system.")
-  var foldsBy: CrossValidation.Division = .size
+  @Option(
+    name: .customLong("folds-by"),
+    help: "What folds are made of: size (unless said), nodes or system.")
+  var division: CrossValidation.Division?
+
+  private var foldsBy: CrossValidation.Division { division ?? .size }
 
   func run() throws {
     try check()
@@ -60,7 +64,7 @@ struct ValidateCommand: ParsableCommand {
         }
       }
     }
-    try validation.requireResults()
+    try validation.requireResults(notes.filter { $0.hasPrefix("not predicted") })
     for warning in validation.warnings { Console.warn(warning, global) }
     let title =
       folds == nil
@@ -102,6 +106,18 @@ struct ValidateCommand: ParsableCommand {
 
   private func check() throws(Failure) {
     if !topology.showTopology { try rowsOptions.check() }
+    try fitting.check()
+    if folds == nil {
+      for (flag, isGiven) in [
+        ("--folds-by", division != nil), ("--pool", fitting.pool),
+        ("--hold", !fitting.hold.isEmpty),
+        ("--max-parameters", fitting.maxParameters != nil),
+      ] where isGiven {
+        throw Failure(
+          .usage, "\(flag) is unused without --folds, as nothing is fitted",
+          fix: "leave it out, or give --folds K")
+      }
+    }
     if let folds {
       guard folds >= 2 && folds <= 100 else {
         throw Failure(
@@ -114,7 +130,6 @@ struct ValidateCommand: ParsableCommand {
           fix: "leave one of them out")
       }
     }
-    try fitting.check()
     if let maxError, !(maxError >= 0 && maxError.isFinite) {
       throw Failure(
         .usage, "--max-error \(maxError) is no percentage", fix: "give 0 or more, such as 25")

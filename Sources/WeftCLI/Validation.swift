@@ -37,11 +37,15 @@ struct Validation {
   private(set) var calls: [Entry] = []
   /// The rows that were left out, with the reason.
   private(set) var unusable: [UnusableRow] = []
+  private var ownWarnings: [String] = []
 
   init(topology: Topology, profile: Profile, defaults: MeasuredCall.Defaults) {
     self.defaults = defaults
     predictor = CallPredictor(topology: topology, profile: profile)
   }
+
+  /// Keeps something to warn of.
+  mutating func warn(_ text: String) { ownWarnings.append(text) }
 
   /// Leaves rows out whose file already says why.
   mutating func leaveOut(_ rows: [UnusableRow]) { unusable += rows }
@@ -116,8 +120,13 @@ struct Validation {
   var overall: Accuracy.Summary? { Accuracy.summary(of: compared) }
 
   /// Refuses to report on nothing.
-  func requireResults() throws(Failure) {
+  func requireResults(_ reasons: [String] = []) throws(Failure) {
     guard compared.isEmpty else { return }
+    guard reasons.isEmpty else {
+      throw Failure(
+        .badContent, reasons.joined(separator: "; "),
+        fix: "give more measurements, or other folds with --folds and --folds-by")
+    }
     throw Failure(
       .badContent, "no row can be compared: " + notes.joined(separator: "; "),
       fix: "give rows that '\(topology.name)' can serve, or another --topology")
@@ -146,6 +155,6 @@ struct Validation {
             + "with --where \(what)=…")
       }
     }
-    return warnings
+    return ownWarnings + warnings
   }
 }

@@ -124,7 +124,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("--date tomorrow", "--date 'tomorrow' is no date"), ("--name a/b", "--name 'a/b' is no name"),
+    ("--date tomorrow", "--date 'tomorrow' is no date"),
+    ("--date 2026-02-31", "--date '2026-02-31' is no date"),
+    ("--name a/b", "--name 'a/b' is no name"),
     ("--hold nccl.x", "there is no term 'nccl.x'"), ("-o /nowhere/p.yaml", "cannot write"),
   ])
   func `wrong flags are told`(flags: String, problem: String) throws {

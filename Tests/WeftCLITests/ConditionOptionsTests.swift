@@ -25,6 +25,14 @@ import Testing
     ("--slow-nic 0.1", 64, "--slow-nic '0.1' is malformed", "0.1:2"),
     ("--slow-gpu 3:0.5", 64, "--slow-gpu '3:0.5' is malformed", "factor 1 or more"),
     ("--slow-gpu 99:2", 64, "no rank 99", "name what"),
+    ("--slow-gpu 0:2 --slow-gpu 0:3", 64, "--slow-gpu names rank 0 twice", "one factor"),
+    ("--slow-nic 0.1:2 --slow-nic 0.1:3", 64, "--slow-nic names 0.1 twice", "one factor"),
+    ("--slow-nic 0.1:2 --failed-nic 0.1", 64, "0.1 is both", "leave one"),
+    ("--network analytic --failed-nic 0.1", 64, "broken or slow", "leave analytic out"),
+    ("--network analytic --slow-gpu 1:2", 64, "broken or slow", "leave analytic out"),
+    ("--network analytic --launch-jitter 1us", 64, "random delays", "leave analytic out"),
+    ("--network analytic --placement random", 64, "where nodes and ranks lie", "analytic"),
+    ("--hostfile /dev/null", 65, "names no node", "a node per line"),
     ("--launch-jitter 2", 64, "--launch-jitter: '2' has no unit", "2 us"),
     ("--network-jitter 2s", 64, "out of range", "up to 1 s"),
     ("--hostfile nowhere.txt", 66, "cannot read nowhere.txt", "a node per line"),
@@ -78,6 +86,14 @@ import Testing
     #expect(try results(flags).first?["time_us"] as? Double == median)
     let sound = try weft("simulate all-reduce --topology flat --nodes 8 --size 1M --trials 3")
     #expect(sound.errors.contains("nothing here is random"))
+  }
+
+  /// Its neighbours pass on lines that queue on a link and then come faster than they were sent.
+  @Test func `a slow GPU on NVLink is timed by every model`() throws {
+    let rows = try results(
+      "--topology dgx-h100 --nodes 2 --algorithm nccl:tree/ll,nccl:ring/ll --slow-gpu 1:4 "
+        + "--network event,flow")
+    #expect(rows.count == 4 && rows.allSatisfy { $0["time_us"] as? Double ?? 0 > 0 })
   }
 
   @Test func `the three models stand side by side`() throws {

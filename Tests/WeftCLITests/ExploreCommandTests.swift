@@ -284,6 +284,38 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: store))
   }
 
+  @Test func `points are chosen, ordered and counted as asked`() throws {
+    _ = try explore(Self.small)
+    func show(_ arguments: String) throws -> WeftProcess {
+      try weft("results show small --store \(store) \(arguments)")
+    }
+    let none = try show("--where nodes=9")
+    #expect(none.status == 0 && none.errors.contains("no point has nodes=9"))
+    let negative = try show("--limit -3")
+    #expect(negative.status == 64 && negative.errors.contains("--limit -3"))
+    let sorted = try show("--sort -time_us --format csv --columns time_us").output
+    let times = sorted.split(separator: "\n").dropFirst().compactMap {
+      $0.split(separator: ",").last.flatMap { Double($0) }
+    }
+    #expect(times.count == 12 && times == times.sorted(by: >))
+    let local = try explore(Self.small, "--shards 3")
+    #expect(local.status == 64 && local.errors.contains("--shards is for Slurm"))
+  }
+
+  @Test func `a damaged store is bad content`() throws {
+    _ = try explore(Self.small)
+    // What was not yet copied from the log into the file would still be whole.
+    for ending in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: store + ending) }
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: store))
+    bytes.replaceSubrange(100..<bytes.count, with: Data(repeating: 0xAB, count: bytes.count - 100))
+    try bytes.write(to: URL(fileURLWithPath: store))
+    let outcome = try weft("results list --store \(store)")
+    #expect(outcome.status == 65, "\(outcome.errors)")
+    #expect(outcome.errors.contains("is damaged") && outcome.errors.contains("  fix: "))
+    let folder = try weft("results list --store \(folder.path)")
+    #expect(folder.status == 66 && folder.errors.contains("is a folder, not a store"))
+  }
+
   @Test func `stores that are not there or not ours are refused`() throws {
     let missing = try weft("results list --store \(store)")
     #expect(missing.status == 66 && missing.errors.contains("there is no store"))
@@ -340,15 +372,15 @@ import Testing
     let tuner = try explore(study, "--export nccl-tuner").output
       .split(separator: "\n").filter { !$0.hasPrefix("#") }.map { $0.split(separator: ",") }
     #expect(tuner.allSatisfy { $0.count == 10 && $0[0] == "allreduce" && $0[3] == "ring" })
-    // The ranges of a scale follow each other without a gap, from 0 on.
+    // The ranges of a scale follow each other without a gap over the sizes simulated.
     for nodes in ["2", "4"] {
       let lines = tuner.filter { $0[6] == nodes }
-      var next = 0
+      var next = 8 << 10
       for line in lines {
         #expect(Int(line[1]) == next)
         next = try #require(Int(line[2])) + 1
       }
-      #expect(next > 1 << 40 && (1...2).contains(lines.count))
+      #expect(next == 1 << 20 + 1 && (1...2).contains(lines.count))
     }
   }
 

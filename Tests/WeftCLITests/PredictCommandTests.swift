@@ -123,6 +123,45 @@ import Testing
     #expect((root["sensitivity_pct"] as? [Any])?.count == 2)
   }
 
+  @Test func `what cannot change is said, and the JSON holds what the table says`() throws {
+    let outcome = try predict(
+      "--gpus 4,128 --plan tp --batch 1 --prompt 16 --decode 4 --what-if network.latency=-50% "
+        + "--explain --format json")
+    let root = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let change = try #require((root["what_if"] as? [[String: Any]])?.first)
+    #expect(change["tpot_change_pct"] as? Double == 0)
+    #expect((root["definitions"] as? [String])?.contains { $0.hasPrefix("ttft_ms: ") } == true)
+    #expect(root["crossovers"] is [Any] && root["all_reduce_choices"] is [Any])
+    let rows = try #require(root["results"] as? [[String: Any]])
+    #expect(rows.map { $0["plan"] as? String } == ["tp4", "tp128"])
+    let table = try predict("--gpus 4 --batch 1,2 --decode 4 --what-if network.latency=-50%")
+    #expect(table.output.contains("latency +0.0 %, TPOT +0.0 %: nothing leaves the node"))
+    let front = try predict("--gpus 4 --batch 1,2 --decode 4 --format json")
+    #expect(front.output.contains("\"front\""))
+  }
+
+  @Test(arguments: [
+    ("--study nvrar-paper --gpus 4 --explain", 64, "--gpus, --explain would be unused"),
+    ("--study all-reduce-map", 64, "run 'weft explore all-reduce-map --store FILE'"),
+    ("--study none", 66, "shipped are nvrar-paper;"),
+    ("--topology flat --model llama-3.1-8b --gpus 1 --where x=1", 64, "rows of --measured"),
+  ])
+  func `a study takes no other options, and is one that predict can run`(
+    arguments: String, status: Int32, problem: String
+  ) throws {
+    let outcome = try WeftProcess(["predict"] + arguments.split(separator: " ").map(String.init))
+    #expect(outcome.status == status && outcome.output.isEmpty)
+    #expect(outcome.errors.contains(problem), "\(outcome.errors)")
+  }
+
+  @Test func `a file that is no engine is told as such`() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write("name: x\ntitle: y\n", to: "engine.txt")
+    let outcome = try predict("--gpus 4 --engine \(file)")
+    #expect(outcome.status == 65 && outcome.errors.contains("describes no engine"))
+  }
+
   @Test func `own steps correct the engine's terms`() throws {
     let folder = try TemporaryFolder()
     let file = try folder.write(
@@ -131,6 +170,8 @@ import Testing
     let outcome = try predict("--gpus 4 --batch 1 --prompt 127 --decode 2 --measured \(file)")
     #expect(outcome.status == 0)
     #expect(outcome.output.contains("own.csv: 3 steps give host.step "))
+    let chosen = try predict("--gpus 4 --batch 1 --decode 2 --measured \(file) --where tp=2")
+    #expect(chosen.output.contains("own.csv: 1 steps give host.step "), "\(chosen.errors)")
   }
 
   @Test func `the same question has the same answer, byte for byte`() throws {

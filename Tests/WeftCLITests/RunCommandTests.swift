@@ -108,7 +108,8 @@ import Testing
     ("all-reduce --ranks 0", 64, "--ranks 0"),
     ("all-reduce --backend smoke", 64, "smoke"),
     ("all-reduce --hostfile /nowhere/hosts", 66, "no such file"),
-    ("all-reduce --algorithm rong", 69, "weft-runtime-mpi"),
+    ("all-reduce --algorithm rong", 64, "unknown algorithm 'rong'"),
+    ("all-reduce --algorithm rong --export-job slurm", 64, "unknown algorithm 'rong'"),
   ])
   func `wrong usage says so`(arguments: String, status: Int, problem: String) throws {
     // Without a runtime, what needs none is still checked first.

@@ -35,6 +35,7 @@ import Testing
     ("show rong --ranks 4", 64, "did you mean 'ring'?"),
     ("show nowhere.xml", 66, "no such file"),
     ("export two-shot --ranks 4 --gpus-per-node 4", 64, "has a put"),
+    ("export nvrar --ranks 4", 64, "--format plan"),
     ("export ring --ranks 4 --format goal", 64, "goal"),
     ("import nowhere.xml", 66, "no such file"),
   ])

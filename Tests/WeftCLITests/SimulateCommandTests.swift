@@ -28,6 +28,10 @@ import Testing
     ("--topology flat -f 1", 64, "--step-factor 1", "2 or more"),
     ("--topology flat --algorithm rnig", 64, "unknown algorithm 'rnig'", "did you mean 'ring'?"),
     ("--topology flat --algorithm nccl:ring/xx", 64, "nccl:ring/xx", "use one of"),
+    (
+      "--topology flat --algorithm nccl:ring/foo", 64, "NCCL has no protocol 'foo'",
+      "use one of nccl:ring/ll, nccl:ring/ll128, nccl:ring/simple"
+    ),
     ("--topology flat --algorithm ring,", 64, "unknown algorithm ''", "use one of"),
     ("--topology flat --protocol fast", 64, "unknown protocol 'fast'", "ideal"),
     ("--topology flat --algorithm nvrar --protocol ll", 64, "does not apply", "leave"),
@@ -45,6 +49,11 @@ import Testing
     ("--topology flat --nccl-version 2.31", 64, "NCCL 2.18 to 2.30", "2.23.4"),
     ("--topology flat --nccl-version new", 64, "--nccl-version new", "leave"),
     ("--topology flat --trials 0", 64, "--trials 0", "1 or more"),
+    ("--topology flat --trials 100000000000", 64, "--trials 100000000000 would", "1000000"),
+    (
+      "--topology flat --nodes 8 --size 64M --launch-jitter 1us --trials 1000000", 64,
+      "--trials 1000000 come to more than", "fewer of them"
+    ),
     ("--topology flat --set network.latency=2", 64, "has no unit", "2 us"),
     ("--topology flat --profile nowhere.yaml", 66, "nowhere.yaml", "path"),
     ("--topology flat --nodes 100003 --algorithm ring --size 1M", 64, "operations", "fewer nodes"),
@@ -203,6 +212,20 @@ import Testing
     #expect(outcome.status == 0)
     #expect(outcome.errors.split(separator: "\n").count == 3, "\(outcome.errors)")
     #expect(try weft(arguments + " --quiet").errors.isEmpty)
+  }
+
+  @Test func `inputs that links alone do not need are warned about`() throws {
+    let outcome = try weft(
+      "simulate all-reduce --topology flat --nodes 2 --algorithm ring --size 1K --slow-gpu 0:2 "
+        + "--launch eager --nccl-version 2.20 --seed 3")
+    #expect(outcome.status == 0)
+    for flag in ["--slow-gpu", "--launch", "--nccl-version", "--seed"] {
+      #expect(outcome.errors.contains("warning: \(flag) changes nothing"), "\(outcome.errors)")
+    }
+    let used = try weft(
+      "simulate all-reduce --topology flat --nodes 2 --algorithm nccl --size 1K --slow-gpu 0:2 "
+        + "--launch eager --nccl-version 2.20 --seed 3 --network-jitter 1us")
+    #expect(used.status == 0 && used.errors.isEmpty, "\(used.errors)")
   }
 
   @Test func `an output that cannot be written is 74, and no half file stays`() throws {

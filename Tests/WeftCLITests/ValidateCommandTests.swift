@@ -121,6 +121,11 @@ import Testing
     #expect(try validate("--measurements \(bare) --library nccl").status == 0)
   }
 
+  @Test func `a library for rows that all name one changes nothing`() throws {
+    let outcome = try validate("--measurements \(file) --library nccl")
+    #expect(outcome.errors.contains("warning: --library changes nothing"))
+  }
+
   @Test func `NVRAR runs with the row's blocks and chunk`() throws {
     let rows =
       "nodes,ranks,library,collective,dtype,size_bytes,time_us,num_blocks,chunk_parameter\n"
@@ -151,6 +156,12 @@ import Testing
     ("--measurements FILE --where sistem=a", 64, "no file has the column 'sistem'", "'system'"),
     ("--measurements FILE --where system=x", 64, "no row has 'x' in system", "'one', 'two'"),
     ("--measurements FILE --where library=rccl", 65, "no row can be compared", "--topology"),
+    ("--measurements FILE --folds-by nodes", 64, "--folds-by is unused", "--folds K"),
+    ("--measurements FILE --pool", 64, "--pool is unused without --folds", "--folds K"),
+    ("--measurements FILE --max-parameters 3", 64, "--max-parameters is unused", "--folds K"),
+    (
+      "--measurements FILE --folds 2 --folds-by nodes", 65, "same number of nodes, 1", "--folds-by"
+    ),
     ("--measurements nowhere.csv", 66, "nowhere.csv: there is no such file", "path"),
   ])
   func `wrong input is one line, a fix and its exit code`(

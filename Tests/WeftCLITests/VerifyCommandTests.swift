@@ -23,6 +23,7 @@ import Testing
     ("all-pairs --ranks 6 --collective all-to-all --channels 2", "has no channels"),
     ("one-shot --ranks 6 --gpus-per-node 3", "memory that all ranks map"),
     ("ring", "how many ranks is not said"),
+    ("foo --ranks 4", "unknown algorithm 'foo'"),
     ("ring --ranks 100000", "operations to prove"),
   ])
   func `wrong usage is one line, a fix and 64`(arguments: String, problem: String) throws {
@@ -33,6 +34,8 @@ import Testing
     #expect(lines.count == 2)
     #expect(lines.first?.contains(problem) == true, "\(outcome.errors)")
     #expect(lines.last?.hasPrefix("  fix: ") == true)
+    // What NCCL runs cannot be proved by its name, so nothing advises to.
+    #expect(lines.last?.contains(" nccl,") == false && lines.last?.contains("nccl:ring") == false)
   }
 
   @Test(arguments: ["ring", "tree", "recursive-doubling", "nvrar", "all-pairs"])

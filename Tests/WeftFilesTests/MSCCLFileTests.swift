@@ -118,6 +118,8 @@ import WeftFiles
     #expect(error?.place == "bad.xml:7", "\(error?.description ?? "accepted")")
     #expect(error?.problem.contains("<tb> of line 3 is not closed") == true)
     #expect(self.error("")?.kind == .badContent)
+    let twice = self.error(Self.ring.replacing("<gpu id=\"0\"", with: "<gpu id=\"0\" id=\"0\""))
+    #expect(twice?.place == "bad.xml:2", "\(twice?.description ?? "accepted")")
     #expect(self.error("not XML at all")?.kind == .badContent)
     #expect(self.error("<topology/>")?.problem.contains("<topology>") == true)
   }

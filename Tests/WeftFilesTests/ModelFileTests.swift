@@ -79,6 +79,22 @@ import WeftFiles
     #expect(try read(config(#""num_experts": 0,"#)).model.layers == 28)
   }
 
+  @Test(arguments: [
+    (#""model_type": "mixtral","#, "lacks the key 'num_local_experts'"),
+    (#""model_type": "qwen3_moe", "num_experts": 0,"#, "num_experts: a model of type 'qwen3_moe'"),
+    (#""model_type": "deepseek_v3","#, "lacks the key 'n_routed_experts'"),
+    (#""head_dim": "128","#, "\"128\" is a text, not a number"),
+  ])
+  func `mixtures have experts, and numbers are numbers`(own: String, problem: String) {
+    let error = refusal(config(own))
+    #expect(error?.kind == .badContent)
+    #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "accepted")")
+  }
+
+  @Test func `a whole number may have a point`() throws {
+    #expect(try read(config(#""head_dim": 64.0,"#)).model.headDimension == 64)
+  }
+
   @Test func `a missing size names file, line and key`() {
     let error = refusal("{\n  \"model_type\": \"llama\", \"num_attention_heads\": 2\n}")
     #expect(error?.kind == .badContent)

@@ -95,9 +95,9 @@ extension Simulation where Network: ~Copyable {
     let endsCall = lanes[index].stage == .end
     if endsCall {
       let end = CallEnd(time: moment, path: path)
-      if call + 2 == calls { ends[rank] = end }
+      if call + 2 == calls && period == .last { ends[rank] = end }
       if call + 1 == calls {
-        slowest.add(rank, end, after: calls > 1 ? ends[rank] : CallEnd())
+        slowest.add(rank, end, after: ends.count == 0 ? CallEnd() : ends[rank])
         running -= schedule.lanes
         return
       }

@@ -198,11 +198,14 @@ extension Simulation where Network: ~Copyable {
       return false
     }
     if begin > lanes[index].now {
-      lanes[index].now = begin
+      lanes[index].now = time
       if isFoundLate {
         lanes[index].path.synchronization += overhead
       } else {
         lanes[index].path = headPath(id)
+        // A message that was passed on may turn out to have come before its first lines were
+        // expected; the lane has waited for them all the same.
+        lanes[index].path.scaleUpQueueing += time - begin
       }
     }
     lanes[index].streamed = id

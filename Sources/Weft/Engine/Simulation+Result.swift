@@ -1,20 +1,28 @@
 extension Simulation where Network: ~Copyable {
-  /// The time and breakdown of the run: of its last period, or of its only call.
+  /// The time and breakdown of a call: of the last, the only one, or the mean of all.
   func result() throws(SimulationError) -> SimulationResult {
-    try checkRates(until: slowest.last)
+    var time = slowest.period
+    var breakdown = slowest.path.since(slowest.before)
+    // A time beyond what can be told apart stays so, and is refused as such.
+    if period == .mean && !time.isTooLong {
+      breakdown = breakdown.divided(by: calls)
+      time = breakdown.total
+    }
+    try checkRates(time)
     return SimulationResult(
-      time: slowest.period, breakdown: slowest.path.since(slowest.before),
-      messages: messageCount / calls,
+      time: time, breakdown: breakdown, messages: messageCount / calls,
       wireBytes: byteCount / calls, events: eventCount, foldedNodes: fold.factor)
   }
 
-  /// No link may have carried more than its rate allows.
-  private func checkRates(until end: SimDuration) throws(SimulationError) {
+  /// No link may carry in the time of a call more than its rate allows.
+  private func checkRates(_ time: SimDuration) throws(SimulationError) {
     let (link, bytes) = network.busiest
-    let least = fabric.bandwidth(ofLink: link).time(toMove: bytes)
+    let all = fabric.bandwidth(ofLink: link).time(toMove: bytes)
     // Every message rounds its time to a picosecond, up or, as a flow, by less than one.
-    guard least <= end + SimDuration(picoseconds: Int64(messageCount)) else {
-      throw .linkAboveRate(link: fabric.name(ofLink: link), bytes: bytes, time: end)
+    guard all <= calls * time + SimDuration(picoseconds: Int64(messageCount)) else {
+      throw .linkAboveRate(
+        link: fabric.name(ofLink: link), bytes: bytes / calls, time: time,
+        least: all.scaled(by: 1 / Double(calls)))
     }
   }
 
@@ -61,6 +69,22 @@ extension TimeBreakdown {
       let taken = min(result[keyPath: largest], .zero - deficit)
       result[keyPath: largest] -= taken
       deficit += taken
+    }
+    return result
+  }
+
+  /// An equal share of every part; what rounding leaves is the largest part's, so that the sum is
+  /// that share of the sum, rounded up.
+  func divided(by count: Int) -> TimeBreakdown {
+    let count = Int64(count)
+    let time = (total.picoseconds + count - 1) / count
+    var result = self
+    for part in Self.parts {
+      result[keyPath: part] = SimDuration(picoseconds: self[keyPath: part].picoseconds / count)
+    }
+    let largest = Self.parts.max { result[keyPath: $0] < result[keyPath: $1] }
+    if let largest {
+      result[keyPath: largest] += SimDuration(picoseconds: time) - result.total
     }
     return result
   }

@@ -12,6 +12,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   let fabric: Fabric
   let costs: Costs
   let calls: Int
+  let period: Period
   let fold: Fold
   /// How many bytes a buffer stores per byte of data; kept, since schedules make their lists anew.
   let expansions: [Int]
@@ -52,7 +53,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var eventCount = 0
 
   init(
-    _ schedule: S, on fabric: Fabric, costs: Costs, calls: Int, foldAllowed: Bool
+    _ schedule: S, on fabric: Fabric, costs: Costs, calls: Int, period: Period = .last,
+    foldAllowed: Bool
   ) {
     precondition(
       schedule.layout.ranks == fabric.ranks, "The schedule's ranks are those of the fabric.")
@@ -60,6 +62,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     self.fabric = fabric
     self.costs = costs
     self.calls = calls
+    self.period = period
     expansions = schedule.buffers.map(\.storage.expansion)
     fold = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed)
     let laneCount = fold.members * schedule.lanes
@@ -73,7 +76,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     members = Slab(repeating: MemberState(), count: fold.members)
     departures = Slab(minimumCapacity: costs.streamGrain == nil ? 0 : laneCount)
     atHand = Slab(repeating: AtHand(), count: costs.remembersOperations ? laneCount : 0)
-    ends = Slab(repeating: CallEnd(), count: calls > 1 ? fold.members : 0)
+    ends = Slab(repeating: CallEnd(), count: calls > 1 && period == .last ? fold.members : 0)
     lanesPerRank = Divider(schedule.lanes)
     running = laneCount
     for index in 0..<laneCount {
@@ -179,19 +182,25 @@ struct CallEnd {
   var path = TimeBreakdown()
 }
 
-/// The last call of the member that took longest over it.
+/// What of back-to-back calls is the time of one.
+enum Period {
+  /// The last one, from one end to the next on the same rank.
+  case last
+  /// The mean of all, from the start: ranks that wait for none may run ahead by as many calls as
+  /// slots hold, and calls under way together end together.
+  case mean
+}
+
+/// The last call, or all of them, of the member that took longest.
 struct SlowestCall {
   var member = -1
   var period = SimDuration(picoseconds: -1)
   var path = TimeBreakdown()
   /// Where the time up to the end of the call before went.
   var before = TimeBreakdown()
-  /// When the last of all members was done.
-  var last = SimDuration.zero
 
   /// Takes account of a member; of equal ones the first counts.
   mutating func add(_ other: Int, _ end: CallEnd, after previous: CallEnd) {
-    last = max(last, end.time)
     let taken = end.time - previous.time
     guard taken > period || taken == period && other < member else { return }
     member = other
@@ -206,7 +215,7 @@ public enum SimulationError: Error, CustomStringConvertible {
   /// Lanes wait for each other; the first few are described.
   case deadlock([String])
   /// A link carried more than its rate allows: a defect of the engine.
-  case linkAboveRate(link: String, bytes: Int, time: SimDuration)
+  case linkAboveRate(link: String, bytes: Int, time: SimDuration, least: SimDuration)
   /// A message took less than its links and their latency: a defect of the engine.
   case messageTooFast(from: String, to: String, bytes: Int, time: SimDuration, least: SimDuration)
   /// A formula gave less than the bytes take on all links together: a defect of the formula.
@@ -219,8 +228,8 @@ public enum SimulationError: Error, CustomStringConvertible {
     switch self {
     case .deadlock(let lanes):
       "the schedule deadlocks: " + lanes.joined(separator: "; ")
-    case .linkAboveRate(let link, let bytes, let time):
-      "\(link) carried \(bytes) bytes in \(time), which is above its rate"
+    case .linkAboveRate(let link, let bytes, let time, let least):
+      "\(link) carries \(bytes) bytes of a call in \(time), which take \(least) at its rate"
     case .messageTooFast(let from, let to, let bytes, let time, let least):
       "\(bytes) bytes took \(time) from \(from) to \(to), which takes \(least)"
     case .timeBelowBound(let time, let least):

@@ -20,6 +20,19 @@ enum AnySchedule: Sendable {
   case packetAllPairs(PacketAllPairs)
   case imported(ImportedSchedule)
 
+  /// Whether a rank may begin a call while others have not begun one before: it needs nothing of
+  /// them, as a broadcast's root and the leaves of a reduce.
+  var letsRanksRunAhead: Bool {
+    switch open(Computed()) {
+    case .broadcast, .reduce: true
+    case .allReduce, .allGather, .reduceScatter, .allToAll: false
+    }
+  }
+
+  private struct Computed: Visitor {
+    func visit(_ schedule: some Schedule) -> Collective { schedule.collective }
+  }
+
   /// Something to do with a schedule of a type known at compile time.
   protocol Visitor<Result> {
     associatedtype Result

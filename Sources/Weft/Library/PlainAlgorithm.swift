@@ -150,10 +150,11 @@ public enum PlainAlgorithm: String, CaseIterable, Sendable {
 }
 
 extension PlanError {
-  /// The error of an algorithm that does not compute a collective.
-  init(lacking collective: Collective, in algorithm: String) {
+  /// The error of an algorithm that does not compute a collective, with those that do; NCCL is none
+  /// of them where a bare schedule is asked for.
+  init(lacking collective: Collective, in algorithm: String, isBare: Bool = false) {
     let known = PlainAlgorithm.allCases.filter { $0.collectives.contains(collective) }
-    let libraries = collective == .allReduce ? ["nccl", "nvrar"] : ["nccl"]
+    let libraries = (isBare ? [] : ["nccl"]) + (collective == .allReduce ? ["nvrar"] : [])
     self.init(
       problem: "\(algorithm) has no \(collective.rawValue)",
       fix: "use one of " + (libraries + known.map(\.rawValue)).joined(separator: ", "))

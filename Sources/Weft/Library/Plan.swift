@@ -58,6 +58,13 @@ public struct Plan: Sendable {
       || schedule.closedForm(on: AnalyticMachine(fabric: fabric, costs: costs)) != nil
   }
 
+  /// What of a machine closed forms know nothing of; nil if there is none.
+  public static func unknownToFormulas(_ fabric: Fabric) -> String? {
+    if fabric.conditions.hasFaults { return "hardware that is broken or slow" }
+    if fabric.conditions.isRandom { return "random delays" }
+    return fabric.placement == .block ? nil : "where nodes and ranks lie"
+  }
+
   /// Times the plan on a fabric.
   ///
   /// - Parameters:
@@ -75,13 +82,22 @@ public struct Plan: Sendable {
       return try simulate(on: fabric, network: network, calls: 1, foldAllowed: foldAllowed)
     }
     let size = size(on: fabric, foldAllowed: foldAllowed, limit: Self.longCall)
-    let steadyCalls = size.operations < Self.longCall ? Self.steadyCalls : 2
     return try simulate(
-      on: fabric, network: network, calls: steadyCalls, foldAllowed: foldAllowed)
+      on: fabric, network: network,
+      calls: calls(isolated: isolated, operations: size.operations),
+      period: schedule.letsRanksRunAhead ? .mean : .last, foldAllowed: foldAllowed)
+  }
+
+  /// The back-to-back calls that are simulated for the time of one of so many operations.
+  public func calls(isolated: Bool, operations: Int) -> Int {
+    if isolated { return 1 }
+    if operations >= Self.longCall { return 2 }
+    guard schedule.letsRanksRunAhead else { return Self.steadyCalls }
+    return min(Self.meanCalls, Self.steadyCalls * Self.longCall / max(1, operations))
   }
 
   func simulate(
-    on fabric: Fabric, network: Network, calls: Int, foldAllowed: Bool
+    on fabric: Fabric, network: Network, calls: Int, period: Period = .last, foldAllowed: Bool
   ) throws(SimulationError) -> SimulationResult {
     let reached = fabric.with(topology: fabric.topology.derated(by: costs.linkEfficiency))
     guard network != .analytic else {
@@ -93,7 +109,8 @@ public struct Plan: Sendable {
     }
     return try schedule.open(
       Timing(
-        plan: self, fabric: reached, network: network, calls: calls, foldAllowed: foldAllowed))
+        plan: self, fabric: reached, network: network, calls: calls, period: period,
+        foldAllowed: foldAllowed))
   }
 
   /// What NVRAR's published formula gives for the links alone; nil for anything else.
@@ -154,6 +171,9 @@ public struct Plan: Sendable {
   /// Calls after which the period of back-to-back calls no longer changes; a test holds it to that.
   static let steadyCalls = 4
 
+  /// The calls whose mean is the time where ranks run ahead: as many as nccl-tests iterates.
+  static let meanCalls = 20
+
   /// Operations from which a call is so long that what is left of its start after two calls does
   /// not matter, and more calls would cost too much time.
   static let longCall = 1_000_000
@@ -163,6 +183,7 @@ public struct Plan: Sendable {
     let fabric: Fabric
     let network: Network
     let calls: Int
+    let period: Period
     let foldAllowed: Bool
 
     func visit(_ schedule: some Schedule) throws(SimulationError) -> SimulationResult {
@@ -177,7 +198,8 @@ public struct Plan: Sendable {
       _ schedule: S, _: N.Type
     ) throws(SimulationError) -> SimulationResult {
       try Simulation<S, N>(
-        schedule, on: fabric, costs: plan.costs, calls: calls, foldAllowed: foldAllowed
+        schedule, on: fabric, costs: plan.costs, calls: calls, period: period,
+        foldAllowed: foldAllowed
       ).run()
     }
   }

@@ -62,13 +62,16 @@ public struct VerificationCase: Sendable {
       }
       return try program.schedule(collective, layout: layout, elements: elements)
     }
+    if case .plain(let plain) = algorithm, !plain.collectives.contains(collective) {
+      throw PlanError(lacking: collective, in: plain.rawValue, isBare: true)
+    }
     if case .plain(let plain) = algorithm, collective != .allReduce {
       return try plain.schedule(
         collective, layout: layout, elements: elements, channels: channels, inPlace: inPlace)
     }
     guard collective == .allReduce else {
-      if case .nvrar = algorithm { throw PlanError(lacking: collective, in: "nvrar") }
-      throw PlanError(lacking: collective, in: "nccl")
+      if case .nvrar = algorithm { throw PlanError(lacking: collective, in: "nvrar", isBare: true) }
+      throw PlanError(lacking: collective, in: "nccl", isBare: true)
     }
     return try allReduce()
   }

@@ -108,6 +108,16 @@ public struct PlanPattern: Hashable, Sendable {
     }
   }
 
+  /// The plan that the pattern comes to on so many GPUs, legal or not, as people write it; the
+  /// pattern's own text where that is none or many.
+  func name(for model: ModelConfiguration, on machine: GPUAllocation) -> String {
+    guard case .degrees(let tensor, let columns, let pipeline, let data, let expert) = form else {
+      return text
+    }
+    let plan = resolve((tensor, columns, pipeline, data, expert), for: model, on: machine).plan
+    return plan.gpus == machine.gpus ? plan.description : text
+  }
+
   private func resolve(
     _ form: (tensor: Degree, columns: Int, pipeline: Degree, data: Degree, expert: Int?),
     for model: ModelConfiguration, on machine: GPUAllocation

@@ -133,10 +133,12 @@ extension PredictionRequest {
   private func row(
     _ gpus: Int, _ pattern: PlanPattern, _ library: AllReduceLibrary, _ error: WorkloadError?
   ) -> Prediction {
-    Prediction(
-      model: model.name, topology: topology.name, gpus: gpus,
-      nodes: (try? GPUAllocation(gpus: gpus, of: topology))?.nodes, requested: pattern.text,
-      plan: pattern.text, gpusPerReplica: gpus, family: pattern.text, allReduce: library,
+    let machine = try? GPUAllocation(gpus: gpus, of: topology)
+    return Prediction(
+      model: model.name, topology: topology.name, gpus: gpus, nodes: machine?.nodes,
+      requested: pattern.text,
+      plan: machine.map { pattern.name(for: model, on: $0) } ?? pattern.text, gpusPerReplica: gpus,
+      family: pattern.text, allReduce: library,
       engine: engine,
       workload: workload,
       reason: error?.description)

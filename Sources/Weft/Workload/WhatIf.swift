@@ -50,6 +50,12 @@ public struct WhatIf: Hashable, Sendable {
     }
   }
 
+  /// Whether it changes hardware that only messages between nodes use.
+  public var isOfNetwork: Bool {
+    guard case .hardware(let hardware, _) = action else { return false }
+    return [.networkLatency, .hopLatency, .networkBandwidth, .nicPath].contains(hardware)
+  }
+
   /// Groups of parameters that a person thinks of as one.
   static let groups: [(name: String, keys: [Profile.Key])] = [
     (

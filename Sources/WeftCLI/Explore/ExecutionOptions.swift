@@ -14,15 +14,18 @@ struct ExecutionOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Threads that work at once; all cores unless said.")
   var jobs: Int?
 
-  @Option(parsing: .unconditional, help: "With slurm: the most tasks of a job array.")
-  var shards = 64
+  @Option(
+    parsing: .unconditional, help: "With slurm: the most tasks of a job array; 64 unless said.")
+  var shards: Int?
 
   @Option(
-    parsing: .unconditional, help: "With slurm: how often a task that failed is submitted again.")
-  var retries = 3
+    parsing: .unconditional,
+    help: "With slurm: how often a task that failed is submitted again; 3 times unless said.")
+  var retries: Int?
 
-  @Option(parsing: .unconditional, help: "With slurm: seconds between looks at the queue.")
-  var pause = 5.0
+  @Option(
+    parsing: .unconditional, help: "With slurm: seconds between looks at the queue; 5 unless said.")
+  var pause: Double?
 
   @Option(
     name: .customLong("sbatch"), parsing: .unconditionalSingleValue,
@@ -42,7 +45,8 @@ struct ExecutionOptions: ParsableArguments {
 
   /// Refuses what cannot be done, before anything is written.
   func check() throws(Failure) {
-    guard executor == .slurm else { return }
+    guard executor == .slurm else { return try refuseSlurmOptions() }
+    let (shards, retries, pause) = (mostShards, mostRetries, seconds)
     guard (1...100_000).contains(shards), (0...100).contains(retries), pause > 0, pause <= 3600
     else {
       throw Failure(
@@ -53,6 +57,24 @@ struct ExecutionOptions: ParsableArguments {
       try SlurmQueue(options: sbatch).check()
     } catch {
       throw Failure(SlurmExecutor.Ending.slurm(error), folder: "")
+    }
+  }
+
+  /// The most tasks of a job array.
+  var mostShards: Int { shards ?? 64 }
+  /// How often a task is submitted again.
+  var mostRetries: Int { retries ?? 3 }
+  /// The time between looks at the queue.
+  var seconds: Double { pause ?? 5 }
+
+  private func refuseSlurmOptions() throws(Failure) {
+    for (flag, isGiven) in [
+      ("--shards", shards != nil), ("--retries", retries != nil), ("--pause", pause != nil),
+      ("--sbatch", !sbatch.isEmpty),
+    ] where isGiven {
+      throw Failure(
+        .usage, "\(flag) is for Slurm, and the cores of this host answer",
+        fix: "leave it out, or give --executor slurm")
     }
   }
 

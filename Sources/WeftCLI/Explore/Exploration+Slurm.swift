@@ -19,8 +19,8 @@ extension Exploration {
     let folder = Self.jobFolder(run, in: store)
     let plan = SlurmExecutor.Plan(
       folder: folder, script: try writeTask(folder, first: queue.first),
-      name: "weft-" + study.file.name, shards: options.shards, retries: options.retries,
-      pause: options.pause)
+      name: "weft-" + study.file.name, shards: options.mostShards,
+      retries: options.mostRetries, pause: options.seconds)
     let executor = SlurmExecutor(
       store: store, run: run, queue: SlurmQueue(options: options.sbatch), plan: plan)
     let progress = ExploreProgress(of: queue.remaining, global)

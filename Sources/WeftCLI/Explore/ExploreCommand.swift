@@ -24,7 +24,13 @@ struct ExploreCommand: ParsableCommand {
 
     /// The store, which must be there already.
     func existing() throws -> ResultStore {
-      guard FileManager.default.fileExists(atPath: store) else {
+      var isFolder: ObjCBool = false
+      let exists = FileManager.default.fileExists(atPath: store, isDirectory: &isFolder)
+      guard !isFolder.boolValue else {
+        throw Failure(
+          .missing, "\(store) is a folder, not a store", fix: "name the SQLite file in it")
+      }
+      guard exists else {
         throw Failure(
           .missing, "there is no store \(store)",
           fix: "check the path; 'weft explore STUDY --store FILE' creates one")
@@ -46,10 +52,12 @@ struct ExploreCommand: ParsableCommand {
 extension Failure {
   /// The failure that an unusable store is.
   init(_ error: StoreError) {
-    // Most messages hold their fix; SQLite's do not.
+    // Messages end with their fix behind a semicolon; SQLite's do not.
+    let parts = error.description.split(separator: "; ", maxSplits: 1).map(String.init)
+    let fix = parts.count > 1 ? parts[1] : nil
     switch error.code {
-    case .notAStore, .newerVersion: self.init(.badContent, error.description)
-    case .gone, .noFile: self.init(.cannotWrite, error.description)
+    case .notAStore, .newerVersion, .badResult: self.init(.badContent, parts[0], fix: fix)
+    case .gone, .noFile: self.init(.cannotWrite, parts[0], fix: fix)
     case .database:
       self.init(
         .cannotWrite, error.description,

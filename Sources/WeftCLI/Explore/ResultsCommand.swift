@@ -12,11 +12,30 @@ struct ResultsCommand: ParsableCommand {
 }
 
 extension ResultsCommand {
+  /// Where results are kept.
+  struct StoreOptions: ParsableArguments {
+    @Option(help: "The SQLite file that keeps results.")
+    var store: String
+
+    /// The store, which must be there already.
+    func existing() throws -> ResultStore {
+      var options = ExploreCommand.StoreOptions()
+      options.store = store
+      return try options.existing()
+    }
+  }
+
+  /// Refuses a number of points that is none.
+  private static func check(limit: Int?) throws(Failure) {
+    guard let limit, limit < 0 else { return }
+    throw Failure(.usage, "--limit \(limit) is no number of points", fix: "give 0 or more")
+  }
+
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "list", abstract: "List the runs of a store.")
 
-    @OptionGroup var storeOptions: ExploreCommand.StoreOptions
+    @OptionGroup var storeOptions: StoreOptions
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
@@ -41,7 +60,7 @@ extension ResultsCommand {
         "The number of a run, or the name or file of a study (its last run).", valueName: "run"))
     var name: String
 
-    @OptionGroup var storeOptions: ExploreCommand.StoreOptions
+    @OptionGroup var storeOptions: StoreOptions
     @OptionGroup var global: GlobalOptions
 
     @Option(help: "The results to show, by commas; all in JSON and CSV, the main ones else.")
@@ -52,13 +71,16 @@ extension ResultsCommand {
       help: ArgumentHelp("Only points with this value; repeatable.", valueName: "name=value"))
     var conditions: [String] = []
 
-    @Option(help: "Order by a result, the smallest first; with a minus before it, the largest.")
+    @Option(
+      parsing: .unconditional,
+      help: "Order by a result, the smallest first; with a minus before it, the largest.")
     var sort: String?
 
     @Option(parsing: .unconditional, help: "The most points to show; all unless said.")
     var limit: Int?
 
     func run() throws {
+      try ResultsCommand.check(limit: limit)
       let store = try storeOptions.existing()
       let run = try RunName.latest(name, in: store)
       let rows = try StudyRows(run, in: store, data: try global.data())
@@ -85,7 +107,10 @@ extension ResultsCommand {
           .sorted { ($0.element.key, $0.offset) < ($1.element.key, $1.offset) }
           .map(\.element.record)
       }
-      if let limit, limit >= 0 { records = Array(records.prefix(limit)) }
+      if records.isEmpty && !conditions.isEmpty {
+        Console.warn("no point has \(conditions.joined(separator: " and "))", global)
+      }
+      if let limit { records = Array(records.prefix(limit)) }
       if !hasReasons && chosen == nil {
         for index in records.indices { records[index]["reason"] = nil }
       }
@@ -114,7 +139,7 @@ extension ResultsCommand {
         "The number of a run, or the name or file of a study (its last run).", valueName: "run"))
     var name: String
 
-    @OptionGroup var storeOptions: ExploreCommand.StoreOptions
+    @OptionGroup var storeOptions: StoreOptions
 
     @Option(help: "What to write: csv, json or pareto.")
     var format = Format.csv
@@ -181,7 +206,7 @@ extension ResultsCommand {
     @Argument(help: "The run after.")
     var after: String
 
-    @OptionGroup var storeOptions: ExploreCommand.StoreOptions
+    @OptionGroup var storeOptions: StoreOptions
     @OptionGroup var global: GlobalOptions
 
     @Option(help: "The result to compare; the study's first objective unless said.")
@@ -192,13 +217,14 @@ extension ResultsCommand {
     var limit = 20
 
     func run() throws {
+      try ResultsCommand.check(limit: limit)
       let store = try storeOptions.existing()
       let data = try global.data()
       let before = try StudyRows(try RunName.latest(before, in: store), in: store, data: data)
       let after = try StudyRows(try RunName.latest(after, in: store), in: store, data: data)
       if let metric { try PointFilter.checkName(metric, after.study) }
       try global.emit(
-        try RunComparison(before, after, metric: metric).report(limit: max(0, limit)))
+        try RunComparison(before, after, metric: metric).report(limit: limit))
     }
   }
 }

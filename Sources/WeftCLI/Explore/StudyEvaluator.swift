@@ -242,7 +242,8 @@ extension StudyEvaluator {
     let foreign = [
       "format", "output", "quiet", "timing", "data-dir", "set", "show-topology", "explain", "help",
       "version", "min-bytes", "max-bytes", "step-factor", "trials", "seed",
-      "what-if", "measured", "study",
+      "what-if", "measured", "where", "study", "placement", "hostfile", "slow-gpu", "slow-nic",
+      "failed-nic", "launch-jitter", "network-jitter",
     ]
     guard !foreign.contains(path) else {
       throw Failure(

@@ -96,8 +96,10 @@ struct TunerTable {
       protocolName: protocolName, channels: channels, time: time)
   }
 
-  /// One line per run of sizes with the same choice; each size stands for all up to halfway, by
-  /// ratio, to the next.
+  /// One line per run of sizes with the same choice.
+  ///
+  /// From the smallest size simulated to the largest, each stands for all up to halfway, by ratio,
+  /// to the next. Beyond them NCCL chooses.
   private static func lines(_ calls: [Call], _ file: StudyFile) -> [String] {
     // The plugin cuts lines at 255 characters and would take the rest for a line of its own.
     let title = file.title.prefix(80).map { $0.isNewline ? " " : String($0) }.joined()
@@ -106,8 +108,10 @@ struct TunerTable {
       "# collective_type,min_bytes,max_bytes,algorithm,protocol,channels,nNodes,nRanks,"
         + "numPipeOps,regBuff\n",
     ]
-    var first = 0
+    var first: Int?
     for (index, call) in calls.enumerated() {
+      let begin = first ?? call.bytes
+      first = begin
       let next = index + 1 < calls.count ? calls[index + 1] : nil
       let goesOn =
         next.map {
@@ -121,15 +125,12 @@ struct TunerTable {
       }
       let last =
         goesOn
-        ? Int((Double(call.bytes) * Double(next?.bytes ?? 0)).squareRoot()) : Self.largest
+        ? Int((Double(call.bytes) * Double(next?.bytes ?? 0)).squareRoot()) : call.bytes
       lines.append(
-        "\(call.collective),\(first),\(last),\(call.algorithm),\(call.protocolName),"
+        "\(call.collective),\(begin),\(last),\(call.algorithm),\(call.protocolName),"
           + "\(call.channels),\(call.nodes),\(call.ranks),-1,-1\n")
-      first = goesOn ? last + 1 : 0
+      first = goesOn ? last + 1 : nil
     }
     return lines
   }
-
-  /// The end of the last range: more bytes than any buffer has.
-  private static let largest = 1 << 50
 }

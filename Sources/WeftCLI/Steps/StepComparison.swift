@@ -104,16 +104,17 @@ struct StepComparison {
       fix: "check the unit of the times (time_us, tpot_ms), the model and the topology")
   }
 
-  /// Refuses rows of several systems, which do not share an engine's costs.
-  func requireOneSystem(pooled: Bool) throws(Failure) {
-    for column in ["system", "backend_version"] where !pooled {
+  /// Refuses rows of several systems, which do not share an engine's costs, unless they are pooled;
+  /// nil where that is not on offer.
+  func requireOneSystem(pooled: Bool?) throws(Failure) {
+    for column in ["system", "backend_version"] where pooled != true {
       let values = Set(rows.map { $0.cells[column] ?? "unknown" }).sorted()
       guard values.count > 1 else { continue }
       throw Failure(
         .badContent,
         "the rows are of \(values.count) systems, which do not share their costs: \(column) "
           + values.prefix(4).map { "'\($0)'" }.joined(separator: ", "),
-        fix: "choose one with --where \(column)=…, or give --pool")
+        fix: "choose one with --where \(column)=…" + (pooled == nil ? "" : ", or give --pool"))
     }
   }
 

@@ -18,7 +18,8 @@ struct XMLTree: Sendable {
     parser.delegate = builder
     let isWhole = parser.parse()
     guard isWhole, let root = builder.root else {
-      let line = min(max(1, parser.lineNumber), max(1, text.split(separator: "\n").count))
+      let line = min(
+        max(1, builder.wrongLine ?? parser.lineNumber), max(1, text.split(separator: "\n").count))
       let open = builder.open.last.map { ": <\($0.name)> of line \($0.line) is not closed" } ?? ""
       throw InputError(
         .badContent, place: "\(file):\(line)", problem: "the text is not XML from here on\(open)",
@@ -71,6 +72,8 @@ private final class XMLTreeBuilder: NSObject, XMLParserDelegate {
   let file: String
   var open: [XMLTree] = []
   var root: XMLTree?
+  /// Where the first mistake was found; the parser goes on to the end after some.
+  var wrongLine: Int?
 
   init(file: String) { self.file = file }
 
@@ -81,6 +84,10 @@ private final class XMLTreeBuilder: NSObject, XMLParserDelegate {
     open.append(
       XMLTree(
         name: elementName, attributes: attributes, line: max(1, parser.lineNumber), file: file))
+  }
+
+  func parser(_ parser: XMLParser, parseErrorOccurred error: any Error) {
+    wrongLine = wrongLine ?? parser.lineNumber
   }
 
   func parser(

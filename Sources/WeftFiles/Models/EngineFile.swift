@@ -1,3 +1,4 @@
+import Foundation
 public import Weft
 
 /// An inference engine's file: what it launches how, and parameters that replace nominal ones.
@@ -13,6 +14,12 @@ public struct EngineFile: Sendable {
   ///   what is wrong.
   public init(path: String) throws(InputError) {
     var reader = try YAMLDocument(path: path).reader()
+    guard reader.contains("launch") || reader.contains("batching") else {
+      throw InputError(
+        .badContent, place: path,
+        problem: "the file describes no engine: it has neither 'launch' nor 'batching'",
+        fix: "give a file like those in topologies/engines")
+    }
     let name = try reader.string("name")
     var engine = InferenceEngine(name: name, title: try reader.string("title"))
     var launch = try reader.mapping("launch")
@@ -91,7 +98,9 @@ extension DataDirectory {
     if shipped.contains(nameOrPath) {
       return try EngineFile(path: "\(path)/topologies/engines/\(nameOrPath).yaml")
     }
-    if nameOrPath.contains("/") || nameOrPath.hasSuffix(".yaml") {
+    if nameOrPath.contains("/") || nameOrPath.hasSuffix(".yaml")
+      || FileManager.default.fileExists(atPath: nameOrPath)
+    {
       return try EngineFile(path: nameOrPath)
     }
     let near = Suggestion.closest(to: nameOrPath, among: shipped)

@@ -67,6 +67,11 @@ public struct HeadlineStudyFile: Sendable {
   ///   what is wrong.
   public init(path: String) throws(InputError) {
     var reader = try YAMLDocument(path: path).reader()
+    guard !reader.contains("command") || reader.contains("kind") else {
+      throw reader.error(
+        at: "command", "this study is answered by weft explore, not by weft predict",
+        fix: "run 'weft explore \(path) --store FILE'")
+    }
     let kind = try reader.string("kind")
     guard kind == "headlines" else {
       throw reader.error(
@@ -179,13 +184,23 @@ extension DataDirectory {
   /// - Throws: ``InputError`` of kind `missing`, with the shipped names, if it is neither.
   public func study(_ nameOrPath: String) throws(InputError) -> HeadlineStudyFile {
     let shipped = names(in: "topologies/studies")
+    let headlines = shipped.filter { name in
+      let document = try? YAMLDocument(path: "\(path)/topologies/studies/\(name).yaml")
+      return document?.root["kind"]?.text == "headlines"
+    }
     if shipped.contains(nameOrPath) {
+      guard headlines.contains(nameOrPath) else {
+        throw InputError(
+          .usage, problem: "--study \(nameOrPath): this study is answered by weft explore",
+          fix: "run 'weft explore \(nameOrPath) --store FILE', or predict one of "
+            + headlines.joined(separator: ", "))
+      }
       return try HeadlineStudyFile(path: "\(path)/topologies/studies/\(nameOrPath).yaml")
     }
     guard nameOrPath.contains("/") || nameOrPath.hasSuffix(".yaml") else {
       throw InputError(
         .missing, problem: "there is no study '\(nameOrPath)'",
-        fix: "shipped are \(shipped.joined(separator: ", ")); or give the path of a file")
+        fix: "shipped are \(headlines.joined(separator: ", ")); or give the path of a file")
     }
     return try HeadlineStudyFile(path: nameOrPath)
   }

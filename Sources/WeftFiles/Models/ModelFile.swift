@@ -36,7 +36,7 @@ public struct ModelFile: Sendable {
     let intermediate = try reader.integer("intermediate_size", in: 1...1 << 22)
     let vocabulary = try reader.integer("vocab_size", in: 1...1 << 24)
     let tied = try reader.optionalBool("tie_word_embeddings") ?? type.hasPrefix("gemma")
-    let experts = try Self.experts(&reader, intermediate: intermediate)
+    let experts = try Self.experts(&reader, type: type, intermediate: intermediate)
     let latent = try Self.latentAttention(&reader)
     let positions = try reader.optionalInteger("max_position_embeddings", in: 1...1 << 30)
     let weights = try Self.type(&reader)
@@ -155,11 +155,21 @@ extension ModelFile {
 // MARK: - Experts and latent attention
 
 extension ModelFile {
+  /// Types that are mixtures, by the key that counts their experts.
+  private static let mixtures = [
+    "mixtral": "num_local_experts", "qwen2_moe": "num_experts", "qwen3_moe": "num_experts",
+    "deepseek_v3": "n_routed_experts", "kimi_k2": "n_routed_experts",
+  ]
+
   /// The mixture of experts; nil for a dense model, and for one that writes a count of one.
   private static func experts(
-    _ reader: inout YAMLReader, intermediate: Int
+    _ reader: inout YAMLReader, type: String, intermediate: Int
   ) throws(InputError) -> ModelConfiguration.Experts? {
     let keys = ["num_local_experts", "n_routed_experts", "num_experts"]
+    if let key = mixtures[type], try reader.integer(key, in: 0...1 << 14) == 0 {
+      throw reader.error(
+        at: key, "a model of type '\(type)' has experts, not 0", fix: "write their number")
+    }
     var found: (key: String, count: Int)?
     for key in keys {
       if let count = try reader.optionalInteger(key, in: 0...1 << 14), count > 1 {

@@ -54,10 +54,18 @@ public struct YAMLDocument: Sendable {
     case .scanner(let context, let problem, let mark, _),
       .parser(let context, let problem, let mark, _),
       .composer(let context, let problem, let mark, _):
-      let opened = context.map { ", \($0.text) that began in line \($0.mark.line)" } ?? ""
+      guard !problem.hasPrefix("Maximum nesting level") else {
+        return bad(
+          min(mark.line, max(1, lines)), "values are nested too deep for any file of Weft's",
+          "check that it is the file you mean")
+      }
       // At the end of a truncated file the parser points behind the last line.
+      let opened = context.map {
+        ", \(Self.plain($0.text)) that began in line \(min($0.mark.line, max(1, lines)))"
+      }
       return bad(
-        min(mark.line, max(1, lines)), "this is not valid \(format): \(problem)\(opened)",
+        min(mark.line, max(1, lines)),
+        "this is not valid \(format): \(Self.plain(problem))\(opened ?? "")",
         "check the indentation, quotes and brackets here and above; the file may be cut off")
     case .duplicatedKeysInMapping(let duplicates, let context):
       let names = duplicates.sorted().map { "'\($0)'" }.joined(separator: ", ")
@@ -69,6 +77,18 @@ public struct YAMLDocument: Sendable {
     default:
       return InputError(.badContent, place: file, problem: "this is not valid \(format): \(error)")
     }
+  }
+}
+
+extension YAMLDocument {
+  /// What the parser says, without the words of YAML's grammar.
+  private static func plain(_ text: String) -> String {
+    [
+      ("did not find expected ", "there should be "), ("node content", "a value"),
+      ("a flow node", "a value"), ("a flow sequence", "a list"), ("a flow mapping", "an object"),
+      ("a block node", "a value"), ("a block sequence", "a list"),
+      ("a block mapping", "a mapping"), ("a block collection", "a list"),
+    ].reduce(text) { $0.replacing($1.0, with: $1.1) }
   }
 }
 

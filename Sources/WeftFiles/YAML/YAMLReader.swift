@@ -147,7 +147,8 @@ extension YAMLReader {
   public mutating func integer(
     _ key: String, in range: ClosedRange<Int> = 1...Int.max
   ) throws(InputError) -> Int {
-    try value(key) { text throws(QuantityError) in try Self.integer(text, in: range) }
+    try refuseQuoted(key)
+    return try value(key) { text throws(QuantityError) in try Self.integer(text, in: range) }
   }
 
   /// A whole number within a range; nil if the key is absent or null.
@@ -156,7 +157,8 @@ extension YAMLReader {
   public mutating func optionalInteger(
     _ key: String, in range: ClosedRange<Int> = 1...Int.max
   ) throws(InputError) -> Int? {
-    try optional(key) { text throws(QuantityError) in try Self.integer(text, in: range) }
+    try refuseQuoted(key)
+    return try optional(key) { text throws(QuantityError) in try Self.integer(text, in: range) }
   }
 
   /// A plain number without a unit, within a range.
@@ -165,7 +167,8 @@ extension YAMLReader {
   public mutating func number(
     _ key: String, in range: ClosedRange<Double>
   ) throws(InputError) -> Double {
-    try value(key) { text throws(QuantityError) in try Self.number(text, in: range) }
+    try refuseQuoted(key)
+    return try value(key) { text throws(QuantityError) in try Self.number(text, in: range) }
   }
 
   /// A plain number without a unit; nil if the key is absent or null.
@@ -174,7 +177,8 @@ extension YAMLReader {
   public mutating func optionalNumber(
     _ key: String, in range: ClosedRange<Double>
   ) throws(InputError) -> Double? {
-    try optional(key) { text throws(QuantityError) in try Self.number(text, in: range) }
+    try refuseQuoted(key)
+    return try optional(key) { text throws(QuantityError) in try Self.number(text, in: range) }
   }
 
   /// `true` or `false`; nil if the key is absent or null.
@@ -275,10 +279,19 @@ extension YAMLReader {
     return text
   }
 
+  /// Refuses a number that JSON has as a text; YAML does not tell them apart so strictly.
+  private func refuseQuoted(_ key: String) throws(InputError) {
+    guard let value = entries.first(where: { $0.key == key })?.value, value.origin.isJSON,
+      case .scalar(let text, quoted: true) = value.content
+    else { return }
+    throw error(
+      at: key, "\"\(text)\" is a text, not a number", fix: "write the number without quotes")
+  }
+
   private static func integer(
     _ text: String, in range: ClosedRange<Int>
   ) throws(QuantityError) -> Int {
-    guard let value = Int(text) else {
+    guard let value = Int(text) ?? Double(text).flatMap(Int.init(exactly:)) else {
       throw QuantityError(problem: "'\(text)' is not a whole number", fix: "write it like '4'")
     }
     guard range.contains(value) else {

@@ -156,7 +156,7 @@ enum StoreLayout {
 
   /// Says what SQLite's own messages do not about a path that can be no file.
   private static func checkPlace(_ path: String) throws {
-    guard !path.isEmpty else { throw StoreError(.noFile, path: path, "no file is named") }
+    guard !path.isEmpty else { throw StoreError(.noFile, path: path, "no file is named; name one") }
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       throw StoreError(.noFile, path: path, "this is a folder; name a file in it")

@@ -47,6 +47,48 @@ import Testing
     }
   }
 
+  /// A root sends the next calls while the others receive this one, so calls may end together.
+  @Test(arguments: [PlainAlgorithm.ring, .binomialTree], [Collective.broadcast, .reduce])
+  func `calls of a root that runs ahead take no less than their bytes`(
+    algorithm: PlainAlgorithm, collective: Collective
+  ) throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 4)
+    for network in Plan.Network.simulated {
+      let result = try simulate(
+        algorithm, collective, bytes: 1 << 20, on: fabric, network: network, isolated: false)
+      #expect(result.time.microseconds > microseconds(1 << 20) - 1e-3, "\(network)")
+      #expect(result.breakdown.total == result.time)
+    }
+  }
+
+  @Test func `a period in which a link carries more than its rate is found out`() throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 4)
+    let schedule = RootedChain(
+      .broadcast, layout: Layout(nodes: 4, ranksPerNode: 1), elements: 1 << 19, inPlace: true)
+    func run(_ period: Period) throws -> SimulationResult {
+      try Simulation<RootedChain, FlowNetwork>(
+        schedule, on: fabric, costs: .ideal(elementBytes: 2, kernels: 1), calls: 4,
+        period: period, foldAllowed: false
+      ).run()
+    }
+    #expect {
+      try run(.last)
+    } throws: { error in
+      guard case .linkAboveRate(_, 1 << 20, _, _)? = error as? SimulationError else { return false }
+      return "\(error)".contains("1048576 bytes of a call")
+    }
+    _ = try run(.mean)
+  }
+
+  @Test func `an equal share of a breakdown keeps its sum, rounded up`() {
+    var breakdown = TimeBreakdown()
+    breakdown.launch = SimDuration(picoseconds: 7)
+    breakdown.latency = SimDuration(picoseconds: 19)
+    let share = breakdown.divided(by: 4)
+    #expect(share.launch.picoseconds == 1 && share.latency.picoseconds == 6)
+    #expect(share.total.picoseconds == 7)
+  }
+
   /// One GPU per node, 2 us and 25 GB/s: a message of so many bytes, and its serialization alone.
   private func microseconds(_ bytes: Int) -> Double { Double(bytes) / 25e3 }
 

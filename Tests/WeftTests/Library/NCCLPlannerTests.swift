@@ -35,6 +35,27 @@ import Testing
     }
   }
 
+  @Test(arguments: [Collective.allReduce, .allGather, .reduceScatter, .broadcast, .reduce])
+  func `one rank copies, and what leaves nothing to send launches nothing`(
+    collective: Collective
+  ) throws {
+    let alone = try planner(Machine.flat(), nodes: 1)
+    var call = call(collective, 1 << 30)
+    let copy = try #require(alone.plan(for: call))
+    let result = try copy.simulate(on: alone.fabric, network: .flow, isolated: false)
+    // A launch, and a byte read and written for each at 0.8 of 1555 GB/s.
+    #expect(copy.algorithm == "nccl:copy")
+    #expect(abs(result.time.microseconds - (2 + Double(2 << 30) / (0.8 * 1555e3))) < 1e-3)
+    call.inPlace = true
+    let none = try #require(alone.plan(for: call))
+    #expect(none.algorithm == "nccl:none")
+    #expect(try none.simulate(on: alone.fabric, network: .flow, isolated: false).time == .zero)
+    let four = try planner(Machine.flat(gpus: 2), nodes: 2)
+    let empty = try #require(four.plan(for: self.call(collective, 1)))
+    let nothing = try empty.simulate(on: four.fabric, network: .flow, isolated: false)
+    #expect(nothing.time == .zero && nothing.messages == 0)
+  }
+
   private struct Proof: AnySchedule.Visitor {
     let slots: Int
     func visit(_ schedule: some Schedule) -> VerificationReport {

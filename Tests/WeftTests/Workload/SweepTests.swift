@@ -7,7 +7,7 @@ struct SweepTests {
     let rows = try predict(
       try request(Llama.middle(), plans: ["tp", "tp4xpp"], gpus: [6, 64, 128]))
     #expect(rows.map(\.gpus) == [6, 6, 64, 64, 128, 128])
-    #expect(rows.map(\.plan) == ["tp", "tp4xpp", "tp64", "tp4xpp16", "tp", "tp4xpp32"])
+    #expect(rows.map(\.plan) == ["tp", "tp4xpp", "tp64", "tp4xpp16", "tp128", "tp4xpp32"])
     #expect(rows.map(\.nodes) == [nil, nil, 16, 16, 32, 32])
     #expect(rows.map(\.fits) == [false, false, true, true, false, true])
     #expect(rows[4].reason?.contains("nearest legal plan: tp64xpp2") == true)

@@ -116,7 +116,10 @@ extension AnalyticMachine {
 extension RootedChain: ClosedFormSchedule {
   func closedForm(on machine: AnalyticMachine) -> ClosedForm? {
     var form = ClosedForm(breakdown: machine.launch)
-    guard layout.ranks > 1 && elements > 0 else { return form }
+    guard layout.ranks > 1 && elements > 0 else {
+      form.breakdown.add(machine.working(elements: caller.inPlace ? 0 : 2 * elements))
+      return form
+    }
     let channel = (elements + lanes - 1) / lanes
     let chunk = min(chunkElements, channel)
     let chunks = (channel + chunk - 1) / chunk

@@ -11,7 +11,7 @@ public struct NCCLPlanner: Sendable {
   public let graph: NCCLGraph
   /// The version of NCCL.
   public let version: NCCLVersion
-  private let profile: Profile
+  let profile: Profile
   private let tuners: [NCCLTuner]
 
   /// Creates a planner for a communicator over all GPUs in use of a fabric.
@@ -52,7 +52,10 @@ public struct NCCLPlanner: Sendable {
       tuner.time($0, bytes: call.bytes, type: call.type)
         < tuner.time($1, bytes: call.bytes, type: call.type)
     }
-    return best.map { plan(for: call, $0) }
+    let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
+    return best.map {
+      fabric.ranks == 1 || elements == 0 ? local(call, elements: elements) : plan(for: call, $0)
+    }
   }
 
   private func plan(for call: CollectiveCall, _ candidate: NCCLTuner.Candidate) -> Plan {
@@ -83,7 +86,7 @@ public struct NCCLPlanner: Sendable {
     profile.duration(key).scaled(by: log2(ratio))
   }
 
-  private var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
+  var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
 
   /// Channels that are copies of each other would leave most links of a mesh idle, so NCCL's search
   /// finds different ones.
