@@ -56,7 +56,7 @@ extension Failure {
     let parts = error.description.split(separator: "; ", maxSplits: 1).map(String.init)
     let fix = parts.count > 1 ? parts[1] : nil
     switch error.code {
-    case .notAStore, .newerVersion, .badResult: self.init(.badContent, parts[0], fix: fix)
+    case .notAStore, .newerVersion: self.init(.badContent, parts[0], fix: fix)
     case .gone, .noFile: self.init(.cannotWrite, parts[0], fix: fix)
     case .database:
       self.init(

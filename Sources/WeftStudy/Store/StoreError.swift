@@ -38,8 +38,6 @@ public struct StoreError: Error, Hashable, Sendable {
       self.init(.notAStore, path: path, "the file is not a SQLite database; name another file")
     case let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT:
       self.init(.notAStore, path: path, "the file is damaged; name a copy of it or another file")
-    case let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_CHECK:
-      self.init(.badResult, path: path, "a result is not JSON; nothing of its batch was stored")
     case let error as DatabaseError:
       self.init(.database, path: path, error.message ?? error.resultCode.description)
     default:
