@@ -3,7 +3,7 @@ import GRDB
 /// An `INSERT` that takes many rows at a time, which costs SQLite half of what single ones do.
 struct RowInserter {
   /// More rows save no more.
-  static let most = 16
+  static let most = 32
 
   private let db: Database
   private let columns: Int32
