@@ -1,6 +1,7 @@
 // What the interpreter's kernel reads: plain records in device memory, built from a Program.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace weft::gpu {
@@ -84,6 +85,8 @@ struct alignas(16) PortState {
   /// The messages before the call.
   uint64_t before_call;
 };
+static_assert(offsetof(PortState, messages) == 0);
+static_assert(offsetof(PortState, before_call) == sizeof(PortState) - 16);
 
 /// The operations of a lane in one kernel of a call body.
 struct alignas(16) Run {

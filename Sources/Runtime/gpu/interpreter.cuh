@@ -27,8 +27,8 @@ class Interpreter : Lane<T, kind> {
 
  private:
   using Base = Lane<T, kind>;
-  using Base::announce, Base::await, Base::base_, Base::begin_call, Base::call_, Base::counter, Base::lane_,
-    Base::launch_, Base::local_rank_, Base::meet, Base::place, Base::ports_,
+  using Base::announce, Base::await, Base::base_, Base::begin_call, Base::call_, Base::counter,
+    Base::lane_, Base::launch_, Base::local_rank_, Base::meet, Base::place, Base::ports_,
     Base::states_, Base::stopped_, Base::transfer, Base::watch_, Base::window_;
 
   __device__ void run_call() {
@@ -294,10 +294,16 @@ __global__ void __launch_bounds__(most_threads) interpret(const __grid_constant_
     if (i < state_words) state = old_states[i];
     if (i < port_words) port = all_ports[i];
     if (i < window_words) reinterpret_cast<uint4*>(bench->window)[i] = operation;
-    if (i < state_words) reinterpret_cast<uint4*>(states)[i] = state;
-    // The second kernel of a call finds what the first one noted.
-    if (launch.segment <= 0 && i < state_words && i % words_of<PortState> == 0)
-      states[i / words_of<PortState>].before_call = state.x | static_cast<uint64_t>(state.y) << 32;
+    if (i < state_words) {
+      // A call's first kernel notes the messages so far, which begin a port's record, in the last word
+      // of it; later kernels find them there. Each word has one writer.
+      const int word = i % words_of<PortState>;
+      const bool begins = launch.segment <= 0;
+      if (!begins || word < words_of<PortState> - 1) reinterpret_cast<uint4*>(states)[i] = state;
+      if (begins && word == 0)
+        states[i / words_of<PortState>].before_call =
+          state.x | static_cast<uint64_t>(state.y) << 32;
+    }
     if (i < port_words) reinterpret_cast<uint4*>(ports)[i] = port;
   }
   __syncthreads();
