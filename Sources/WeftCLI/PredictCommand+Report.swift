@@ -132,8 +132,7 @@ extension Report {
     _ progress: Progress
   ) throws {
     let changed = change.applied(to: request)
-    var timer = WatchedTimer.cached(
-      SimulatedTimer(topology: changed.topology, profile: changed.profile), progress)
+    var timer = WatchedTimer.cached(changed.topology, changed.profile, progress)
     let answers = try changed.predictions(batches: batches, timer: &timer)
     var entries: [Value] = []
     if case .list(let known) = extra["what_if"] { entries = known }
@@ -218,8 +217,7 @@ extension Report {
     }
     let answers = try changes.map { change in
       let changed = change.applied(to: request)
-      var timer = WatchedTimer.cached(
-        SimulatedTimer(topology: changed.topology, profile: changed.profile), progress)
+      var timer = WatchedTimer.cached(changed.topology, changed.profile, progress)
       return try changed.predictions(batches: batches, timer: &timer)
     }
     var entries: [Value] = []

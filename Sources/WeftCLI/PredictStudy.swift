@@ -74,8 +74,7 @@ struct StudyRun {
     var cases: [Case] = []
     for machine in file.machines {
       let (topology, profile) = try self.machine(machine.topology)
-      var timer = WatchedTimer.cached(
-        SimulatedTimer(topology: topology, profile: profile), progress)
+      var timer = WatchedTimer.cached(topology, profile, progress)
       for model in file.models {
         for workload in file.workloads {
           let request = PredictionRequest(
@@ -98,8 +97,7 @@ struct StudyRun {
     var gains: [(topology: String, gpus: Int, bytes: Int, gain: Double)] = []
     for machine in file.machines {
       let (topology, profile) = try self.machine(machine.topology)
-      var timer = WatchedTimer.cached(
-        SimulatedTimer(topology: topology, profile: profile), progress)
+      var timer = WatchedTimer.cached(topology, profile, progress)
       for gpus in file.gpus where gpus >= 2 * topology.node.gpus {
         let layout = Layout(
           nodes: gpus / topology.node.gpus, ranksPerNode: topology.node.gpus)

@@ -16,6 +16,13 @@ struct WatchedTimer<Base: CollectiveTimer>: CollectiveTimer {
     self.progress = progress
   }
 
+  /// The same for a timer that simulates the collectives of a machine.
+  static func cached(
+    _ topology: Topology, _ profile: Profile, _ progress: Progress
+  ) -> CachingTimer<WatchedTimer> where Base == SimulatedTimer {
+    cached(SimulatedTimer(topology: topology, profile: profile), progress)
+  }
+
   private mutating func begin(_ what: String, _ ranks: Int) {
     count += 1
     progress.update("predicting: simulating collective \(count), \(what) on \(ranks) ranks")

@@ -154,7 +154,7 @@ import Testing
     #expect(
       error
         == StoreError(
-          .notAStore, path: file, "the file is not a SQLite database; name another file"))
+          .notAStore, path: file, "the file is not a SQLite database", fix: "name another file"))
   }
 
   @Test func `a path that can be no file is an error`() throws {

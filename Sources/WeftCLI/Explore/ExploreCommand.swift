@@ -52,16 +52,13 @@ struct ExploreCommand: ParsableCommand {
 extension Failure {
   /// The failure that an unusable store is.
   init(_ error: StoreError) {
-    // Messages end with their fix behind a semicolon; SQLite's do not.
-    let parts = error.description.split(separator: "; ", maxSplits: 1).map(String.init)
-    let fix = parts.count > 1 ? parts[1] : nil
+    let problem = "\(error.path): \(error.message)"
     switch error.code {
-    case .notAStore, .newerVersion: self.init(.badContent, parts[0], fix: fix)
-    case .gone, .noFile: self.init(.cannotWrite, parts[0], fix: fix)
+    case .notAStore, .newerVersion: self.init(.badContent, problem, fix: error.fix)
+    case .gone, .noFile: self.init(.cannotWrite, problem, fix: error.fix)
     case .database:
       self.init(
-        .cannotWrite, error.description,
-        fix: "check that the folder is writable, local, and has room")
+        .cannotWrite, problem, fix: "check that the folder is writable, local, and has room")
     }
   }
 }

@@ -55,7 +55,8 @@ public final class ResultStore: Sendable {
   private func checkIdentity() throws(StoreError) {
     guard FileIdentity(of: path) == identity else {
       throw StoreError(
-        .gone, path: path, "the store was deleted or replaced while it was in use; run again")
+        .gone, path: path, "the store was deleted or replaced while it was in use",
+        fix: "run again")
     }
   }
 }

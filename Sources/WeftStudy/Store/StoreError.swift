@@ -1,6 +1,6 @@
 import GRDB
 
-/// Why a result store cannot be used: a code for programs, a message for people.
+/// Why a result store cannot be used: a code for programs, words for people.
 public struct StoreError: Error, Hashable, Sendable {
   /// The sorts of failure.
   public enum Code: Sendable {
@@ -20,13 +20,16 @@ public struct StoreError: Error, Hashable, Sendable {
   public let code: Code
   /// The store's path.
   public let path: String
-  /// What is wrong and what to do about it, in one line.
+  /// What is wrong, in one line.
   public let message: String
+  /// What to do about it; nil where the store does not know.
+  public let fix: String?
 
-  init(_ code: Code, path: String, _ message: String) {
+  init(_ code: Code, path: String, _ message: String, fix: String? = nil) {
     self.code = code
     self.path = path
     self.message = message
+    self.fix = fix
   }
 
   /// The error for one of SQLite's.
@@ -35,9 +38,11 @@ public struct StoreError: Error, Hashable, Sendable {
     case let error as StoreError:
       self = error
     case let error as DatabaseError where error.resultCode == .SQLITE_NOTADB:
-      self.init(.notAStore, path: path, "the file is not a SQLite database; name another file")
+      self.init(
+        .notAStore, path: path, "the file is not a SQLite database", fix: "name another file")
     case let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT:
-      self.init(.notAStore, path: path, "the file is damaged; name a copy of it or another file")
+      self.init(
+        .notAStore, path: path, "the file is damaged", fix: "name a copy of it or another file")
     case let error as DatabaseError:
       self.init(.database, path: path, error.message ?? error.resultCode.description)
     default:
@@ -47,6 +52,6 @@ public struct StoreError: Error, Hashable, Sendable {
 }
 
 extension StoreError: CustomStringConvertible {
-  /// The path and what is wrong with the store.
-  public var description: String { "\(path): \(message)" }
+  /// The path, what is wrong with the store, and what to do about it.
+  public var description: String { "\(path): \(message)" + (fix.map { "; " + $0 } ?? "") }
 }

@@ -159,14 +159,16 @@ enum StoreLayout {
 
   /// Says what SQLite's own messages do not about a path that can be no file.
   private static func checkPlace(_ path: String) throws {
-    guard !path.isEmpty else { throw StoreError(.noFile, path: path, "no file is named; name one") }
+    guard !path.isEmpty else {
+      throw StoreError(.noFile, path: path, "no file is named", fix: "name one")
+    }
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-      throw StoreError(.noFile, path: path, "this is a folder; name a file in it")
+      throw StoreError(.noFile, path: path, "this is a folder", fix: "name a file in it")
     }
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     guard FileManager.default.fileExists(atPath: folder) else {
-      throw StoreError(.noFile, path: path, "there is no folder \(folder); make it first")
+      throw StoreError(.noFile, path: path, "there is no folder \(folder)", fix: "make it first")
     }
   }
 
@@ -180,12 +182,14 @@ enum StoreLayout {
     let mark = try Int.fetchOne(db, sql: "PRAGMA application_id")
     guard tables == 0 || mark == applicationID else {
       throw StoreError(
-        .notAStore, path: path, "the database is not a result store of Weft; name another file")
+        .notAStore, path: path, "the database is not a result store of Weft",
+        fix: "name another file")
     }
     guard try !migrator.hasBeenSuperseded(db) else {
       throw StoreError(
         .newerVersion, path: path,
-        "the store was written by a newer version of Weft; use that version or another store")
+        "the store was written by a newer version of Weft", fix: "use that version or another store"
+      )
     }
   }
 }
