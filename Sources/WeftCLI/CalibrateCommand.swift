@@ -189,34 +189,41 @@ struct CalibrateCommand: ParsableCommand {
     _ validation: Validation, _ system: Validation.System
   ) -> [CollectiveSample] {
     let samples = system.calls.map { validation.calls[$0].sample }
-    guard let first = samples.first else { return [] }
-    let most = validation.topology.network.maxNodes
-    let measured = Set(samples.map(\.layout.nodes))
-    let nodes = Set(measured.flatMap { [$0, 2 * $0, $0 / 2] })
-      .filter { $0 >= 1 && $0 <= most && $0 <= 16 }.sorted()
-    var names: [AlgorithmName] = [first.algorithm]
-    if case .nccl = first.algorithm {
-      names = [.nccl(nil, nil)]
-      for algorithm in [NCCLTuner.Algorithm.ring, .tree] {
-        for name in NCCLTuner.ProtocolName.allCases { names.append(.nccl(algorithm, name)) }
-      }
-    }
+    let most = min(16, validation.topology.network.maxNodes)
+    var seen: Set<CollectiveSample> = []
     var result: [CollectiveSample] = []
-    for nodes in nodes {
-      for name in names {
-        for power in stride(from: 3, through: 24, by: 3) {
-          for collective in Set(samples.map(\.call.collective.rawValue)).sorted() {
-            guard
-              var sample = samples.first(where: { $0.call.collective.rawValue == collective })
-            else { continue }
-            sample.algorithm = name
-            sample.layout = Layout(nodes: nodes, ranksPerNode: first.layout.ranksPerNode)
-            sample.call.bytes = 1 << power
-            if sample.layout.ranks > 1 { result.append(sample) }
+    for sample in samples {
+      for algorithm in algorithms(like: sample.algorithm) {
+        for nodes in nodeCounts(like: sample).sorted() where (1...most).contains(nodes) {
+          var way = sample
+          way.algorithm = algorithm
+          way.layout = Layout(nodes: nodes, ranksPerNode: sample.layout.ranksPerNode)
+          way.call.bytes = 0
+          guard way.layout.ranks > 1, seen.insert(way).inserted else { continue }
+          for power in stride(from: 3, through: 24, by: 3) {
+            way.call.bytes = 1 << power
+            result.append(way)
           }
         }
       }
     }
     return result
+  }
+
+  /// What could run in place of an algorithm: of NCCL all that it has, of others themselves.
+  private static func algorithms(like algorithm: AlgorithmName) -> [AlgorithmName] {
+    guard case .nccl = algorithm else { return [algorithm] }
+    return [.nccl(nil, nil)]
+      + [NCCLTuner.Algorithm.ring, .tree].flatMap { name in
+        NCCLTuner.ProtocolName.allCases.map { .nccl(name, $0) }
+      }
+  }
+
+  /// The nodes to try: of a library half and twice as many too, of the runtime what it ran on, since
+  /// its groups of GPUs may only stand for nodes.
+  private static func nodeCounts(like sample: CollectiveSample) -> Set<Int> {
+    let nodes = sample.layout.nodes
+    if case .runtime = sample.pricing { return [nodes] }
+    return [nodes, 2 * nodes, nodes / 2]
   }
 }

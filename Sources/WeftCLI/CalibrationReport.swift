@@ -145,20 +145,28 @@ struct CalibrationReport {
 
   private static func record(_ suggestion: MeasurementSuggestion) -> Record {
     let sample = suggestion.sample
-    var algorithm = "nvrar"
-    if case .nccl(let name, let protocolName) = sample.algorithm {
-      algorithm =
-        name.map { "nccl:\($0.rawValue)" + (protocolName.map { "/\($0.rawValue)" } ?? "") }
-        ?? "nccl as it chooses"
-    }
     return Record([
-      "collective": .text(sample.call.collective.rawValue), "algorithm": .text(algorithm),
+      "collective": .text(sample.call.collective.rawValue), "algorithm": .text(text(of: sample)),
       "nodes": .integer(sample.layout.nodes), "ranks": .integer(sample.layout.ranks),
       "size_bytes": .integer(sample.call.bytes), "gain": .number(suggestion.gain),
       "term": .text(suggestion.term),
       "error_before_pct": .number(100 * suggestion.errorBefore),
       "error_after_pct": .number(100 * suggestion.errorAfter),
     ])
+  }
+}
+
+extension CalibrationReport {
+  /// An algorithm as one asks for it, and in which form where Weft's runtime runs it.
+  private static func text(of sample: CollectiveSample) -> String {
+    let name =
+      sample.algorithm == .nccl(nil, nil) ? "nccl as it chooses" : sample.algorithm.description
+    guard case .runtime(let form) = sample.pricing else { return name }
+    var parts = [name]
+    if let wire = form.wire { parts.append("\(wire.rawValue)") }
+    if let channels = form.channels { parts.append("\(channels) channels") }
+    if form.isFused { parts.append("fused") }
+    return parts.joined(separator: ", ")
   }
 }
 

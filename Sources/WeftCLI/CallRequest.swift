@@ -26,6 +26,9 @@ struct CallRequest {
   /// Operations of one request that are too many to simulate.
   static let operationLimit = 2_000_000_000
 
+  /// About how many operations are simulated in a second; whole messages take fewer steps than flows.
+  var operationsPerSecond: Double { network == .event ? 5e6 : 1.5e6 }
+
   private func candidates(on fabric: Fabric) -> [NVRARPlanner.Parameters] {
     guard isTuned, case .nvrar = name else { return [.standard] }
     return NVRARPlanner.Parameters.grid(for: call, gpusPerNode: fabric.gpusPerNode)

@@ -162,11 +162,13 @@ extension SimulateCommand {
   /// Refuses what would run for hours or not fit into memory, and says what will take long.
   func checkSizes(of jobs: [CallRequest], _ planner: Planner) throws {
     var operations = 0
+    var seconds = 0.0
     var obstacle: String?
     for job in jobs {
       let once = try job.operations(on: planner)
       try job.check(operations: operations + once, ranks: planner.fabric.ranks)
       operations += once * trials
+      seconds += Double(once * trials) / job.operationsPerSecond
       guard operations < CallRequest.operationLimit else {
         throw Failure(
           .usage, "--trials \(trials) come to more than \(CallRequest.operationLimit) operations",
@@ -174,10 +176,9 @@ extension SimulateCommand {
       }
       obstacle = try obstacle ?? job.foldObstacle(on: planner)
     }
-    // About a million operations are simulated in a second.
-    if operations > 10_000_000 {
+    if seconds > 10 {
       let reason = obstacle.map { ": every node is simulated, since \($0)" } ?? ""
-      Console.warn("this will take about \(operations / 1_000_000) s\(reason)", global)
+      Console.warn("this will take about \(Int(seconds)) s\(reason)", global)
     }
   }
 }

@@ -52,15 +52,21 @@ struct EventQueue: ~Copyable {
     var capacity = 0
   }
 
+  /// Memory that buckets have outgrown, by the logarithm of its capacity; another bucket grows into
+  /// it, so that a run asks for memory only while more events are pending than ever before.
+  private var spares: [64 of Bucket]
+
   init() {
     let none = unsafe UnsafeMutablePointer<Entry>(bitPattern: MemoryLayout<Entry>.alignment)
     guard let none = unsafe none else { preconditionFailure("An aligned address is not null.") }
     buckets = [64 of Bucket](repeating: unsafe Bucket(base: none))
+    spares = buckets
   }
 
   deinit {
-    for index in buckets.indices where buckets[index].capacity > 0 {
-      unsafe buckets[index].base.deallocate()
+    for index in buckets.indices {
+      if buckets[index].capacity > 0 { unsafe buckets[index].base.deallocate() }
+      if spares[index].capacity > 0 { unsafe spares[index].base.deallocate() }
     }
   }
 
@@ -136,11 +142,24 @@ struct EventQueue: ~Copyable {
 
   @inline(never)
   private mutating func grow(_ index: Int) {
-    let capacity = max(64, 2 * buckets[index].capacity)
-    let larger = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
-    unsafe larger.update(from: buckets[index].base, count: buckets[index].count)
-    if buckets[index].capacity > 0 { unsafe buckets[index].base.deallocate() }
-    unsafe buckets[index].base = larger
-    buckets[index].capacity = capacity
+    let old = buckets[index]
+    let capacity = max(64, 2 * old.capacity)
+    let size = capacity.trailingZeroBitCount
+    if spares[size].capacity > 0 {
+      buckets[index] = spares[size]
+      spares[size].capacity = 0
+    } else {
+      unsafe buckets[index] = Bucket(base: .allocate(capacity: capacity))
+      buckets[index].capacity = capacity
+    }
+    unsafe buckets[index].base.update(from: old.base, count: old.count)
+    buckets[index].count = old.count
+    guard old.capacity > 0 else { return }
+    let oldSize = old.capacity.trailingZeroBitCount
+    if spares[oldSize].capacity > 0 {
+      unsafe old.base.deallocate()
+    } else {
+      spares[oldSize] = old
+    }
   }
 }

@@ -31,19 +31,16 @@ struct MessageState {
   /// Makes it a new message, but for where its time went: in its place, since one that is made
   /// elsewhere would be copied there.
   @inline(__always)
-  mutating func renew(
-    isFlag: Bool, crossesNodes: Bool, bytes: Int, sourceRate: Int, route: Route,
-    injected: SimDuration, isOpen: Bool, port: Int32, key: UInt64
-  ) {
-    self.isFlag = isFlag
-    self.crossesNodes = crossesNodes
-    self.bytes = bytes
-    self.sourceRate = sourceRate
-    self.route = route
+  mutating func renew(_ departure: Departure, injected: SimDuration) {
+    isFlag = departure.isFlag
+    crossesNodes = departure.crossesNodes
+    bytes = departure.bytes
+    sourceRate = departure.sourceRate
+    route = departure.route
     self.injected = injected
-    self.isOpen = isOpen
-    self.port = port
-    self.key = key
+    isOpen = departure.isOpen
+    port = departure.port
+    key = departure.key
     firstByte = SimDuration(picoseconds: -1)
     lastByte = SimDuration(picoseconds: -1)
     drainer = -1
@@ -83,26 +80,43 @@ struct MessageState {
   }
 
   /// Notes the arrival and adds the time since injection to the path.
-  ///
-  /// What the route's latency, its slowest link and beyond that a slow sender explain is named so;
-  /// the rest is queueing.
   @inline(__always)
-  mutating func arrive(
-    at time: SimDuration, slowestLink: SimDuration, sourceLimit: SimDuration = .zero
-  ) {
-    let travel = time - injected
-    let serialization = min(slowestLink, travel - route.latency)
-    let feeding = min(sourceLimit, travel - route.latency - serialization)
-    let queueing = travel - route.latency - serialization - feeding
-    path.latency += route.latency
-    path.reduction += feeding
-    if crossesNodes {
-      path.networkSerialization += serialization
-      path.networkQueueing += queueing
-    } else {
-      path.scaleUpSerialization += serialization
-      path.scaleUpQueueing += queueing
-    }
-    arrival = time
+  mutating func arrive(_ passage: Passage) {
+    path.add(passage, since: injected, latency: route.latency, crossesNodes: crossesNodes)
+    firstByte = passage.head
+    lastByte = passage.arrival
   }
+}
+
+/// A message that a lane lets out.
+struct Departure {
+  /// The connection.
+  var key: UInt64
+  var route: Route
+  /// The bytes on the wire.
+  var bytes: Int
+  /// The moment.
+  var time: SimDuration
+  /// The rate at which the sender feeds it in, in bytes per second; `Int.max` if not limited.
+  var sourceRate: Int
+  /// From the moment until it enters its first link.
+  var overhead = SimDuration.zero
+  /// The port whose slot it takes; -1 if none does.
+  var port: Int32 = -1
+  var isFlag: Bool
+  var crossesNodes: Bool
+  /// Whether its sender is still at work on it.
+  var isOpen: Bool
+}
+
+/// When a message passes its last link.
+struct Passage {
+  /// When its first byte arrives.
+  var head: SimDuration
+  /// When its last byte arrives.
+  var arrival: SimDuration
+  /// What it takes on its slowest link, were that not shared.
+  var slowestLink: SimDuration
+  /// What a slow sender adds to that.
+  var sourceLimit = SimDuration.zero
 }

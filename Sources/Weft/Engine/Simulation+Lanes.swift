@@ -6,7 +6,7 @@ extension Simulation where Network: ~Copyable {
       switch stage {
       case .fetch:
         stage = fetch(index)
-        if costs.operation > .zero && stage == .input {
+        if takesTurns && stage == .input {
           turn(index)
           return
         }
@@ -14,7 +14,7 @@ extension Simulation where Network: ~Copyable {
         guard takeInput(index, at: time) else { return }
         stage = .credit
       case .credit:
-        guard takeSlot(index, at: time) else { return }
+        guard !countsSlots || takeSlot(index, at: time) else { return }
         guard !hasWork || work(index, at: time) else { return }
         stage = .emit
       case .drain:
@@ -22,7 +22,7 @@ extension Simulation where Network: ~Copyable {
         stage = .emit
       case .emit:
         emit(index, at: time)
-        if costs.remembersOperations { atHand[index] = AtHand(lanes[index].operation) }
+        if remembers { atHand[index] = AtHand(lanes[index].operation) }
         stage = .fetch
       case .meet, .end:
         lanes[index].stage = stage
@@ -61,9 +61,9 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// Takes a free slot of the port that the operation sends through; false if there is none.
+  @inline(never)
   private mutating func takeSlot(_ index: Int, at time: SimDuration) -> Bool {
-    // What never runs out need not be looked up.
-    guard countsSlots && lanes[index].operation.actions.contains(.send) else { return true }
+    guard lanes[index].operation.actions.contains(.send) else { return true }
     let (rank, lane) = lanesPerRank.split(index)
     let port = outgoing(
       index, connection(fromRank: rank, lane: lane, to: lanes[index].operation.to))

@@ -12,7 +12,13 @@ extension Simulation where Network: ~Copyable {
       lanes[index].awaited = id
       return
     }
-    let inbox = Int(truncatingIfNeeded: key & 3)
+    keep(id, for: index)
+  }
+
+  /// Puts a message that its receiver has not asked for into an inbox.
+  @inline(__always)
+  private mutating func keep(_ id: Int32, for index: Int) {
+    let inbox = Int(truncatingIfNeeded: messages[id].key & 3)
     let last = lanes[index].inboxes[inbox]
     if last < 0 {
       messages[id].next = id
@@ -21,6 +27,38 @@ extension Simulation where Network: ~Copyable {
       messages[last].next = id
     }
     lanes[index].inboxes[inbox] = id
+  }
+
+  /// Gives its receiver a message whose arrival is known: one that is waited for goes on with its time
+  /// and path at once, another is kept.
+  @inline(__always)
+  mutating func deliver(_ passage: Passage, _ departure: Departure, from sender: Int) {
+    let index = PortTable.target(ofKey: departure.key)
+    guard lanes[index].awaitedKey == departure.key else {
+      let id = messages.take(MessageState())
+      messages[id].path = lanes[sender].path
+      messages[id].renew(departure, injected: departure.time)
+      messages[id].arrive(passage)
+      keep(id, for: index)
+      return
+    }
+    lanes[index].awaitedKey = .max
+    let overhead = receiveCost(crossesNodes: departure.crossesNodes)
+    let isFoundLate = !departure.isFlag && looksLate(index, for: passage.arrival)
+    let begin = (isFoundLate ? lanes[index].now : passage.arrival) + overhead
+    if begin > lanes[index].now {
+      lanes[index].now = begin
+      if !isFoundLate {
+        lanes[index].path = lanes[sender].path
+        lanes[index].path.add(
+          passage, since: departure.time, latency: departure.route.latency,
+          crossesNodes: departure.crossesNodes)
+      }
+      lanes[index].path.synchronization += overhead
+    }
+    lanes[index].taken = departure.port
+    lanes[index].stage = .credit
+    queue.push(Event(.lane, Int32(truncatingIfNeeded: index)), at: begin)
   }
 
   /// Takes the oldest message of a connection out of its inbox; -1 if there is none.
@@ -240,7 +278,12 @@ extension Simulation where Network: ~Copyable {
   @inline(__always)
   mutating func receiveCost(_ id: Int32) -> SimDuration {
     guard messages[id].route.first >= 0 else { return .zero }
-    return messages[id].crossesNodes ? costs.receive.network : costs.receive.scaleUp
+    return receiveCost(crossesNodes: messages[id].crossesNodes)
+  }
+
+  @inline(__always)
+  private mutating func receiveCost(crossesNodes: Bool) -> SimDuration {
+    crossesNodes ? costs.receive.network : costs.receive.scaleUp
   }
 
   /// Where the time went until a lane can act on a message's last byte.

@@ -10,8 +10,8 @@ extension Simulation where Network: ~Copyable {
     }
     try checkRates(time)
     return SimulationResult(
-      time: time, breakdown: breakdown, messages: messageCount / calls,
-      wireBytes: byteCount / calls, events: eventCount, foldedNodes: fold.factor)
+      time: time, breakdown: breakdown, messages: messageCount * fold.factor / calls,
+      wireBytes: byteCount * fold.factor / calls, events: eventCount, foldedNodes: fold.factor)
   }
 
   /// No link may carry in the time of a call more than its rate allows.

@@ -160,35 +160,51 @@ extension Simulation where Network: ~Copyable {
     if fold.factor > 1 { route = fabric.folded(route) }
     let via = lanes[index].operation.via
     if via != .links { route = route.crossed(via: via) }
-    let id = messages.take(MessageState())
-    messages[id].path = lanes[index].path
-    var start = time
-    var bytes = 0
-    var port: Int32 = -1
+    var departure = Departure(
+      key: key, route: route, bytes: 0, time: time, sourceRate: sourceRate,
+      isFlag: kind != .transfer, crossesNodes: crosses, isOpen: isOpen)
     if kind == .transfer {
-      bytes = costs.wireBytes(payload: payload)
+      departure.bytes = costs.wireBytes(payload: payload)
       if countsSlots {
-        port = outgoing(index, key)
-        ports[port].used += 1
+        departure.port = outgoing(index, key)
+        ports[departure.port].used += 1
       }
     } else {
-      bytes =
+      departure.bytes =
         kind == .signal
         ? costs.signalBytes : payload * expansion(lanes[index].operation.destination)
-      let overhead = crosses ? costs.put.network : costs.put.scaleUp
-      messages[id].path.synchronization += overhead
-      start += overhead
+      departure.overhead = crosses ? costs.put.network : costs.put.scaleUp
     }
-    if crosses && isPosted { start = post(id, bytes, from: source, at: start) }
-    messageCount += fold.factor
-    byteCount += bytes * fold.factor
-    messages[id].renew(
-      isFlag: kind != .transfer, crossesNodes: crosses, bytes: bytes, sourceRate: sourceRate,
-      route: route, injected: start, isOpen: isOpen, port: port, key: key)
+    messageCount &+= 1
+    byteCount += departure.bytes
+    let isPlain =
+      departure.overhead == .zero && !(crosses && isPosted) && costs.streamGrain == nil && !isOpen
+    if isPlain,
+      let passage = network.pass(
+        departure.bytes, over: route, crossesNodes: crosses, sourceRate: sourceRate, at: time)
+    {
+      hold(route, departure.bytes, crossesNodes: crosses, to: passage.arrival - time)
+      deliver(passage, departure, from: index)
+      return -1
+    }
+    return setOut(departure, from: index)
+  }
+
+  /// Sends a message whose arrival is not known yet, or that something comes before.
+  @inline(never)
+  private mutating func setOut(_ departure: Departure, from index: Int) -> Int32 {
+    let id = messages.take(MessageState())
+    messages[id].path = lanes[index].path
+    messages[id].path.synchronization += departure.overhead
+    var start = departure.time + departure.overhead
+    if departure.crossesNodes && isPosted {
+      start = post(id, departure.bytes, from: lanesPerRank.quotient(index), at: start)
+    }
+    messages[id].renew(departure, injected: start)
     if costs.streamGrain != nil { keepDeparture(id) }
     announce(id)
-    if start == time {
-      inject(id, at: time)
+    if start == departure.time {
+      inject(id, at: start)
     } else {
       queue.push(Event(.inject, id), at: start)
     }
@@ -209,7 +225,7 @@ extension Simulation where Network: ~Copyable {
       start = posted
     }
     if fabric.hasConditions {
-      let delay = fabric.conditions.networkDelay(message: messageCount)
+      let delay = fabric.conditions.networkDelay(message: messageCount - 1)
       messages[id].path.latency += delay
       start += delay
     }
@@ -240,8 +256,9 @@ extension Simulation where Network: ~Copyable {
     let id = messages.take(MessageState())
     messages[id].path = lanes[index].path
     messages[id].renew(
-      isFlag: true, crossesNodes: false, bytes: 0, sourceRate: .max, route: .none, injected: time,
-      isOpen: false, port: -1, key: key)
+      Departure(
+        key: key, route: .none, bytes: 0, time: time, sourceRate: .max, isFlag: true,
+        crossesNodes: false, isOpen: false), injected: time)
     messages[id].arrival = time
     announce(id)
     arrived(id)
@@ -250,7 +267,13 @@ extension Simulation where Network: ~Copyable {
 
   @inline(__always)
   mutating func inject(_ id: Int32, at time: SimDuration) {
-    if network.start(id, at: time, messages: &messages, queue: &queue) {
+    let passage = network.pass(
+      messages[id].bytes, over: messages[id].route, crossesNodes: messages[id].crossesNodes,
+      sourceRate: messages[id].sourceRate, at: time)
+    if let passage {
+      messages[id].arrive(passage)
+      landed(id)
+    } else if network.start(id, at: time, messages: &messages, queue: &queue) {
       landed(id)
     } else if costs.streamGrain != nil, streams(id), let start = firstGrain(id) {
       wakeReceiver(of: id, at: start)
@@ -260,29 +283,39 @@ extension Simulation where Network: ~Copyable {
   /// Holds a message that the network has brought against what its links and their latency take.
   @inline(__always)
   mutating func landed(_ id: Int32) {
-    let bytes = messages[id].bytes
-    var least = messages[id].route.latency
-    if !messages[id].crossesNodes {
+    if let arrival = messages[id].arrival {
+      hold(
+        messages[id].route, messages[id].bytes, crossesNodes: messages[id].crossesNodes,
+        to: arrival - messages[id].injected)
+    }
+    arrived(id)
+  }
+
+  /// Holds what a message took against what its links and their latency take.
+  @inline(__always)
+  private mutating func hold(
+    _ route: Route, _ bytes: Int, crossesNodes: Bool, to time: SimDuration
+  ) {
+    var least = route.latency
+    if !crossesNodes {
       least += timeInNode(bytes, fabric.scaleUpRate.bytesPerSecond)
     } else if fabric.hasEqualNICs {
       least += timeBetween(bytes, fabric.networkRate.bytesPerSecond)
     }
     // A flow's end is rounded to a picosecond, and its rate to a part in 10^12.
-    let slack = SimDuration(picoseconds: 1 + least.picoseconds >> 32)
-    if let arrival = messages[id].arrival, arrival - messages[id].injected < least - slack {
-      noteTooFast(id, took: arrival - messages[id].injected, least)
-    }
-    arrived(id)
+    let slack = SimDuration(picoseconds: 1 &+ least.picoseconds >> 32)
+    if time < least - slack { noteTooFast(route, bytes, took: time, least) }
   }
 
   @inline(never)
-  private mutating func noteTooFast(_ id: Int32, took time: SimDuration, _ least: SimDuration) {
-    let route = messages[id].route
+  private mutating func noteTooFast(
+    _ route: Route, _ bytes: Int, took time: SimDuration, _ least: SimDuration
+  ) {
     violation =
       violation
       ?? .messageTooFast(
         from: fabric.name(ofLink: Int(route.first)),
-        to: route.last < 0 ? "its GPU" : fabric.name(ofLink: Int(route.last)),
-        bytes: messages[id].bytes, time: time, least: least)
+        to: route.last < 0 ? "its GPU" : fabric.name(ofLink: Int(route.last)), bytes: bytes,
+        time: time, least: least)
   }
 }

@@ -35,11 +35,18 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var slowest = SlowestCall()
   /// Divides lanes by those of a rank.
   let lanesPerRank: Divider
-  /// Whether messages wait for slots, lanes take time for what they do, and something comes between
-  /// a lane and its NIC: asked of every operation.
+  // Asked of every operation and message.
+
+  /// Whether messages wait for slots.
   let countsSlots: Bool
+  /// Whether lanes take time for what they do.
   let hasWork: Bool
+  /// Whether something comes between a lane and its NIC.
   let isPosted: Bool
+  /// Whether what a lane did last decides about what it does next.
+  let remembers: Bool
+  /// Whether lanes take time to turn to an operation.
+  let takesTurns: Bool
 
   /// The first message that was faster than its links.
   var violation: SimulationError?
@@ -71,6 +78,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     countsSlots = costs.slots < .max
     hasWork = costs.streamGrain != nil || costs.kernels.contains { $0.laneBandwidth != nil }
     isPosted = costs.proxy != nil || fabric.hasConditions
+    remembers = costs.remembersOperations
+    takesTurns = costs.operation > .zero
     ports = PortTable(lanes: countsSlots ? laneCount : 1)
     lanes = Slab(minimumCapacity: laneCount)
     members = Slab(repeating: MemberState(), count: fold.members)
@@ -144,7 +153,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   /// Brings a lane whose turn comes to its next message, if nothing else happens before that, and
   /// reads what that will touch.
   private mutating func prepare(_ index: Int) -> Int64 {
-    guard !hasWork && !costs.remembersOperations else { return 0 }
+    guard !hasWork && !remembers else { return 0 }
     if lanes[index].stage == .credit && lanes[index].taken < 0 && !lanes[index].operation.sends {
       lanes[index].stage = .fetch
     }

@@ -22,6 +22,26 @@ public struct TimeBreakdown: Hashable, Sendable {
   /// Creates a breakdown without any time in it.
   public init() {}
 
+  /// Adds the way of a message: what its route's latency, its slowest link and beyond that a slow
+  /// sender explain is named so; the rest is queueing.
+  @inline(__always)
+  mutating func add(
+    _ passage: Passage, since start: SimDuration, latency wire: SimDuration, crossesNodes: Bool
+  ) {
+    let behind = passage.arrival - start - wire
+    let serialization = min(passage.slowestLink, behind)
+    let feeding = min(passage.sourceLimit, behind - serialization)
+    latency += wire
+    reduction += feeding
+    if crossesNodes {
+      networkSerialization += serialization
+      networkQueueing += behind - serialization - feeding
+    } else {
+      scaleUpSerialization += serialization
+      scaleUpQueueing += behind - serialization - feeding
+    }
+  }
+
   /// The sum of all parts.
   public var total: SimDuration {
     launch + latency + scaleUpSerialization + networkSerialization + scaleUpQueueing

@@ -45,6 +45,20 @@ public enum AlgorithmName: Hashable, Sendable {
   }
 }
 
+extension AlgorithmName: CustomStringConvertible {
+  /// The text that ``init(_:)`` parses; for a schedule from a file, its name.
+  public var description: String {
+    switch self {
+    case .nccl(nil, _): "nccl"
+    case .nccl(let algorithm?, nil): "nccl:\(algorithm.rawValue)"
+    case .nccl(let algorithm?, let name?): "nccl:\(algorithm.rawValue)/\(name.rawValue)"
+    case .nvrar(let inNode): inNode.map { "nvrar:\($0.rawValue)" } ?? "nvrar"
+    case .plain(let algorithm): algorithm.rawValue
+    case .imported(let program): program.name
+    }
+  }
+}
+
 /// What a call is planned with: the machine and what software costs on it.
 public struct Planner: Sendable {
   /// The machine.

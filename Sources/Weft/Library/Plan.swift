@@ -157,6 +157,11 @@ public struct Plan: Sendable {
       let members = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed).members
       var operations = 0
       for lane in 0..<schedule.lanes {
+        if let count = schedule.operationCount(lane: lane) {
+          operations += count
+          guard operations < limit / members else { return (limit, members * schedule.lanes) }
+          continue
+        }
         var cursor = schedule.cursor(rank: 0, lane: lane, call: 0)
         while cursor.next() != nil && operations * members < limit {
           operations += 1

@@ -128,7 +128,7 @@ struct Parts: Sendable {
   subscript(index: Int) -> Region {
     let unit = Int(unit)
     return Region(
-      offset: offset + (index * each + min(index, extra)) * unit,
-      count: (each + (index < extra ? 1 : 0)) * unit + (index == Int(last) ? Int(rest) : 0))
+      offset: offset &+ (index &* each &+ min(index, extra)) &* unit,
+      count: (each &+ (index < extra ? 1 : 0)) &* unit &+ (index == Int(last) ? Int(rest) : 0))
   }
 }

@@ -99,6 +99,15 @@ struct RingSteps: Sendable {
     (member + 2 * members - 1 - step) % members
   }
 
+  /// The first step after this one at which a member does something else.
+  func change(after step: Int) -> Int {
+    let changes = (first + 1, members - 1, members, last)
+    if step < changes.0 { return changes.0 }
+    if step < changes.1 { return changes.1 }
+    if step < changes.2 { return changes.2 }
+    return step < changes.3 ? changes.3 : changes.3 + 1
+  }
+
   /// What it does with the part.
   func actions(at step: Int) -> Operation.Actions {
     var actions: Operation.Actions = []

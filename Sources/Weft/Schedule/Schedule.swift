@@ -26,11 +26,18 @@ public protocol Schedule: Sendable {
 
   /// A lane's operations in the given call of a series of back-to-back calls, counted from 0.
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor
+
+  /// The number of operations of a lane, the same on every rank, where it is known without going
+  /// through them; nil if it is not.
+  func operationCount(lane: Int) -> Int?
 }
 
 extension Schedule {
   /// An all-reduce.
   public var collective: Collective { .allReduce }
+
+  /// Not known.
+  public func operationCount(lane: Int) -> Int? { nil }
 }
 
 /// Yields the operations of a lane, one by one.

@@ -65,23 +65,27 @@ extension SimDuration: Comparable, AdditiveArithmetic {
   /// The sum of two durations, at most 106 days.
   public static func + (left: SimDuration, right: SimDuration) -> SimDuration {
     let (sum, overflow) = left.picoseconds.addingReportingOverflow(right.picoseconds)
-    return SimDuration(picoseconds: overflow ? limit(right.picoseconds) : sum)
+    return overflow ? limit(right.picoseconds) : SimDuration(picoseconds: sum)
   }
 
   /// The difference of two durations, which may be negative, at most 106 days either way.
   public static func - (left: SimDuration, right: SimDuration) -> SimDuration {
     let (difference, overflow) = left.picoseconds.subtractingReportingOverflow(right.picoseconds)
-    return SimDuration(picoseconds: overflow ? limit(left.picoseconds) : difference)
+    return overflow ? limit(left.picoseconds) : SimDuration(picoseconds: difference)
   }
 
   /// So many times a duration, at most 106 days.
   public static func * (count: Int, duration: SimDuration) -> SimDuration {
     let (product, overflow) = Int64(count).multipliedReportingOverflow(by: duration.picoseconds)
     let sign: Int64 = (count < 0) == (duration.picoseconds < 0) ? 1 : -1
-    return SimDuration(picoseconds: overflow ? limit(sign) : product)
+    return overflow ? limit(sign) : SimDuration(picoseconds: product)
   }
 
-  private static func limit(_ sign: Int64) -> Int64 { sign < 0 ? -Int64.max : Int64.max }
+  /// Not inlined, so that what never happens costs a branch and no arithmetic.
+  @inline(never)
+  private static func limit(_ sign: Int64) -> SimDuration {
+    SimDuration(picoseconds: sign < 0 ? -Int64.max : Int64.max)
+  }
 }
 
 extension SimDuration {

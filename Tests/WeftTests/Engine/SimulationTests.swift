@@ -106,11 +106,16 @@ import Testing
   }
 
   @Test func `a network that is faster than its links is found out`() throws {
+    try expectTooFast(Teleport.self)
+    try expectTooFast(InstantTeleport.self)
+  }
+
+  private func expectTooFast<N: NetworkModel & ~Copyable>(_: N.Type) throws {
     let fabric = try Fabric(Machine.flat(), nodes: 4)
     let schedule = RecursiveDoubling(
       layout: Layout(nodes: 4, ranksPerNode: 1), elements: 1 << 16, inPlace: true)
     #expect {
-      try Simulation<RecursiveDoubling, Teleport>(
+      try Simulation<RecursiveDoubling, N>(
         schedule, on: fabric, costs: .ideal(elementBytes: 2, kernels: 1), calls: 1,
         foldAllowed: false
       ).run()
@@ -258,10 +263,31 @@ private struct Teleport: NetworkModel, ~Copyable {
   mutating func start(
     _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Bool {
-    messages[id].head = now + messages[id].route.latency
-    messages[id].arrive(at: now + messages[id].route.latency, slowestLink: .zero)
+    let end = now + messages[id].route.latency
+    messages[id].arrive(Passage(head: end, arrival: end, slowestLink: .zero))
     return true
   }
+
+  mutating func handle(
+    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+  ) -> Int32 { -1 }
+}
+
+/// The same, with messages that pass at once.
+private struct InstantTeleport: NetworkModel, ~Copyable {
+  init(fabric: Fabric, fold: Fold) {}
+
+  var busiest: (link: Int, bytes: Int) { (0, 0) }
+
+  mutating func pass(
+    _ bytes: Int, over route: Route, crossesNodes: Bool, sourceRate: Int, at now: SimDuration
+  ) -> Passage? {
+    Passage(head: now + route.latency, arrival: now + route.latency, slowestLink: .zero)
+  }
+
+  mutating func start(
+    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+  ) -> Bool { false }
 
   mutating func handle(
     _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue

@@ -34,6 +34,35 @@ import Testing
     }
   }
 
+  @Test func `a count of operations is what the cursors give`() {
+    func check(_ schedule: some Schedule) -> Int {
+      var checked = 0
+      for lane in 0..<schedule.lanes {
+        guard let count = schedule.operationCount(lane: lane) else { continue }
+        for rank in 0..<schedule.layout.ranks {
+          var cursor = schedule.cursor(rank: rank, lane: lane, call: 0)
+          var operations = 0
+          while cursor.next() != nil { operations += 1 }
+          #expect(operations == count, "\(schedule) rank \(rank) lane \(lane)")
+          checked += 1
+        }
+      }
+      return checked
+    }
+    var checked = 0
+    for builder in BuilderCase.allCases {
+      for (nodes, perNode) in [(1, 1), (1, 2), (3, 1), (2, 4)] {
+        for elements in [1, 7, 131, 1024] {
+          let layout = Layout(nodes: nodes, ranksPerNode: perNode)
+          for inPlace in [false, true] {
+            checked += check(builder.schedule(layout, elements: elements, inPlace: inPlace))
+          }
+        }
+      }
+    }
+    #expect(checked > 1000)
+  }
+
   @Test func `lengths cost nothing`() {
     let layout = Layout(nodes: 2, ranksPerNode: 4)
     for elements in [1_000_000_007, 1 << 60] {

@@ -53,6 +53,29 @@ struct EventNetwork: NetworkModel, ~Copyable {
     return links[Int(route.first)].freeAt.picoseconds &+ links[Int(last)].freeAt.picoseconds
   }
 
+  @inline(__always)
+  mutating func pass(
+    _ bytes: Int, over route: Route, crossesNodes: Bool, sourceRate: Int, at now: SimDuration
+  ) -> Passage? {
+    let first = Int(route.first)
+    let begin = max(now, links[first].freeAt)
+    let isEnd = route.last < 0
+    guard isEnd || begin == now && setsOutInOrder && !(hasInterior && crossesNodes) else {
+      return nil
+    }
+    let passing = serialization(bytes, on: first, crossesNodes, atMost: sourceRate)
+    links[first].freeAt = begin + passing
+    links[first].bytes += bytes
+    guard isEnd else {
+      return reach(
+        bytes, over: route, crossesNodes, sourceRate, at: now + route.latency, feed: passing)
+    }
+    let head = begin + route.latency
+    let own = serialization(bytes, on: first, crossesNodes, atMost: .max)
+    return Passage(
+      head: head, arrival: head + passing, slowestLink: own, sourceLimit: passing - own)
+  }
+
   mutating func start(
     _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Bool {
@@ -63,42 +86,14 @@ struct EventNetwork: NetworkModel, ~Copyable {
     let begin = max(now, links[first].freeAt)
     links[first].freeAt = begin + passing
     links[first].bytes += bytes
-    guard messages[id].route.last >= 0 else {
-      deliver(&messages[id], begin: begin, passing: passing)
-      return true
-    }
-    guard begin == now && setsOutInOrder && !(hasInterior && crosses) else {
-      wait(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
-      return false
-    }
-    reach(&messages[id], at: now + messages[id].route.latency, feed: passing)
-    return true
-  }
-
-  /// Takes a message through the only link of its way.
-  @inline(never)
-  private mutating func deliver(
-    _ message: inout MessageState, begin: SimDuration, passing: SimDuration
-  ) {
-    let latency = message.route.latency
-    message.head = begin + latency
-    let own = serialization(
-      message.bytes, on: Int(message.route.first), message.crossesNodes, atMost: .max)
-    message.arrive(at: begin + passing + latency, slowestLink: own, sourceLimit: passing - own)
-  }
-
-  /// Announces when a message goes on from its first link, which it holds from a moment on.
-  @inline(never)
-  private mutating func wait(
-    _ id: Int32, begin: SimDuration, passing: SimDuration, messages: inout Pool<MessageState>,
-    queue: inout EventQueue
-  ) {
-    if hasInterior && messages[id].crossesNodes {
+    // The event comes when the message goes on from its first link.
+    if hasInterior && crosses {
       setOut(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
     } else {
       let latency = setsOutInOrder ? .zero : messages[id].route.latency
       queue.push(Event(.network, id), at: begin + latency)
     }
+    return false
   }
 
   mutating func handle(
@@ -112,7 +107,10 @@ struct EventNetwork: NetworkModel, ~Copyable {
       messages[id].bytes, on: Int(messages[id].route.first), messages[id].crossesNodes,
       atMost: messages[id].sourceRate)
     let moment = setsOutInOrder ? now + messages[id].route.latency : now
-    reach(&messages[id], at: moment, feed: feed)
+    messages[id].arrive(
+      reach(
+        messages[id].bytes, over: messages[id].route, messages[id].crossesNodes,
+        messages[id].sourceRate, at: moment, feed: feed))
     return id
   }
 
@@ -120,27 +118,26 @@ struct EventNetwork: NetworkModel, ~Copyable {
   /// first link have fed it in within a time.
   @inline(__always)
   private mutating func reach(
-    _ message: inout MessageState, at moment: SimDuration, feed: SimDuration
-  ) {
-    let (bytes, crosses) = (message.bytes, message.crossesNodes)
-    let last = Int(message.route.last)
+    _ bytes: Int, over route: Route, _ crosses: Bool, _ sourceRate: Int, at moment: SimDuration,
+    feed: SimDuration
+  ) -> Passage {
+    let last = Int(route.last)
     var passing = feed
     var own = feed
-    if message.sourceRate != .max || crosses && !fabric.hasEqualNICs {
+    if sourceRate != .max || crosses && !fabric.hasEqualNICs {
       passing = serialization(bytes, on: last, crosses, atMost: .max)
       own =
-        message.sourceRate == .max
+        sourceRate == .max
         ? max(passing, feed)
-        : max(
-          passing, serialization(bytes, on: Int(message.route.first), crosses, atMost: .max))
+        : max(passing, serialization(bytes, on: Int(route.first), crosses, atMost: .max))
     }
     let begin = max(moment, links[last].freeAt)
-    message.head = begin
     // The tail is here no earlier than the head and what it takes to feed the message in.
     let tail = max(begin + passing, moment + feed)
     links[last].freeAt = tail
     links[last].bytes += bytes
-    message.arrive(at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
+    return Passage(
+      head: begin, arrival: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
   }
 
   /// What a message takes on a link of a node, fed in at a rate.
@@ -215,11 +212,12 @@ extension EventNetwork {
       queue.push(Event(.network, id), at: begin + fabric.topology.network.hopLatency)
       return -1
     }
-    messages[id].head = begin
     let own = transits[index].slowest
     let feed = serialization(
       bytes, on: Int(messages[id].route.first), true, atMost: messages[id].sourceRate)
-    messages[id].arrive(at: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
+    messages[id].arrive(
+      Passage(
+        head: begin, arrival: tail, slowestLink: own, sourceLimit: max(.zero, feed - own)))
     return id
   }
 }

@@ -113,7 +113,8 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     let bytes = messages[id].bytes
     messages[id].head = now + route.latency
     guard bytes > 0 else {
-      messages[id].arrive(at: now + route.latency, slowestLink: .zero)
+      let end = now + route.latency
+      messages[id].arrive(Passage(head: end, arrival: end, slowestLink: .zero))
       return true
     }
     way.removeAll()
@@ -162,8 +163,10 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     let linkTime = (Double(messages[id].bytes) / slowest).rounded(.up)
     let alone = max(linkTime, Double(messages[id].bytes) / limit)
     messages[id].arrive(
-      at: now + messages[id].route.latency, slowestLink: SimDuration(rounding: linkTime),
-      sourceLimit: SimDuration(rounding: alone - linkTime))
+      Passage(
+        head: messages[id].head ?? now, arrival: now + messages[id].route.latency,
+        slowestLink: SimDuration(rounding: linkTime),
+        sourceLimit: SimDuration(rounding: alone - linkTime)))
     return id
   }
 

@@ -6,7 +6,14 @@
 protocol NetworkModel: ~Copyable {
   init(fabric: Fabric, fold: Fold)
 
-  /// Takes a message that enters its first link now; true if its arrival is already known.
+  /// Takes a message that enters its first link now through all of its way, if when it arrives is known
+  /// at once; nil, with nothing done, if it is not, or if the model keeps messages under way.
+  mutating func pass(
+    _ bytes: Int, over route: Route, crossesNodes: Bool, sourceRate: Int, at now: SimDuration
+  ) -> Passage?
+
+  /// Takes a message that enters its first link now and did not pass; true if its arrival is already
+  /// known.
   mutating func start(
     _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Bool
@@ -25,6 +32,10 @@ protocol NetworkModel: ~Copyable {
 
 extension NetworkModel where Self: ~Copyable {
   mutating func touch(_ route: Route) -> Int64 { 0 }
+
+  mutating func pass(
+    _ bytes: Int, over route: Route, crossesNodes: Bool, sourceRate: Int, at now: SimDuration
+  ) -> Passage? { nil }
 }
 
 /// What messages take on links of one rate; the last answer is kept, since messages of a schedule are

@@ -6,34 +6,38 @@
 /// others bring crosses their own links, and the put of the member before stands for the sum. The puts and waits are also the barrier that keeps two calls apart, as long as a
 /// ``OneShotAllGather`` of the same group comes between.
 struct OneShotReduceScatter: OperationCursor {
-  let group: RankGroup
-  let me: Int
-  let whole: Region
-  let caller: CallerBuffers
+  // Small, as every lane of some schedules keeps one.
+  private let group: RankGroup
+  private let own: Int32
+  private let whole: Region
+  private let placeLength: Int
   /// Scratch for what the other members put: `group.count - 1` places of `placeLength` elements.
-  let scratch: UInt8
-  let placeLength: Int
-  let tag: Int
-  let isSwitched: Bool
-  private var position = 0
+  private let scratch: UInt8
+  private let caller: CallerBuffers
+  private let isSwitched: Bool
+  private let mark: Int16
+  private var position: Int32 = 0
+
+  private var me: Int { Int(own) }
+  private var tag: Int { Int(mark) }
 
   init(
     group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, scratch: UInt8,
     placeLength: Int, tag: Int, isSwitched: Bool = false
   ) {
     self.group = group
-    self.me = me
+    own = Int32(me)
     self.whole = whole
     self.caller = caller
     self.scratch = scratch
     self.placeLength = placeLength
-    self.tag = tag
+    mark = Int16(tag)
     self.isSwitched = isSwitched
   }
 
   mutating func next() -> Operation? {
     defer { position += 1 }
-    return operation(at: position)
+    return operation(at: Int(position))
   }
 
   /// What comes at a position, from 0.
@@ -79,29 +83,32 @@ struct OneShotReduceScatter: OperationCursor {
 /// while its puts still read the part, which the caller may overwrite at once (in place), or the
 /// sums of the next call (out of place, from four members on).
 struct OneShotAllGather: OperationCursor {
-  let group: RankGroup
-  let me: Int
-  let whole: Region
-  let caller: CallerBuffers
-  let tag: Int
-  let isSwitched: Bool
-  private var position = 0
+  private let group: RankGroup
+  private let own: Int32
+  private let whole: Region
+  private let caller: CallerBuffers
+  private let isSwitched: Bool
+  private let mark: Int16
+  private var position: Int32 = 0
+
+  private var me: Int { Int(own) }
+  private var tag: Int { Int(mark) }
 
   init(
     group: RankGroup, me: Int, whole: Region, caller: CallerBuffers, tag: Int,
     isSwitched: Bool = false
   ) {
     self.group = group
-    self.me = me
+    own = Int32(me)
     self.whole = whole
     self.caller = caller
-    self.tag = tag
+    mark = Int16(tag)
     self.isSwitched = isSwitched
   }
 
   mutating func next() -> Operation? {
     defer { position += 1 }
-    return operation(at: position)
+    return operation(at: Int(position))
   }
 
   /// What comes at a position, from 0.

@@ -69,6 +69,23 @@ struct Ring: Schedule {
     }
   }
 
+  func operationCount(lane: Int) -> Int? {
+    guard layout.ranks > 1 else { return inPlace ? 0 : 1 }
+    let steps = RingSteps(job: Self.job(of: collective) ?? .allReduce, members: layout.ranks)
+    let (channel, loop) = channel(lane)
+    let loops = loop > 0 ? max(1, (channel.count + loop - 1) / loop) : 1
+    return loops * (steps.last - steps.first + 1) * slices
+  }
+
+  /// What a channel handles, of the buffer or of every rank's share, and how much of it in a loop.
+  private func channel(_ lane: Int) -> (elements: Region, loop: Int) {
+    let hasParts = collective.hasParts
+    let whole = Region(offset: 0, count: hasParts ? elements / layout.ranks : elements)
+    let channel = whole.aligned(lane, of: lanes)
+    let most = (hasParts ? 1 : layout.ranks).multipliedReportingOverflow(by: chunkElements)
+    return (channel, most.overflow ? channel.count : min(channel.count, most.partialValue))
+  }
+
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     Cursor(self, RingPath(layout: layout, channel: lane, order: order), rank: rank)
   }
@@ -81,7 +98,8 @@ struct Ring: Schedule {
     /// What the channel handles: elements of the buffer, or of every rank's share.
     let channel: Region
     let slices: Int
-    let position: Int
+    private let position: Int
+    private let hasParts: Bool
     let previous: Port
     let following: Port
     /// The elements of the current loop, and its chunks.
@@ -91,54 +109,65 @@ struct Ring: Schedule {
     /// The part handled at this step: one less with every step.
     var part: Int
     var slice = 0
+    /// What is done at this step, and the step from which on it is something else.
+    private var actions: Operation.Actions = []
+    private var changesAt = 0
 
     init(_ ring: Ring, _ path: RingPath, rank: Int) {
       let ranks = ring.layout.ranks
+      let hasParts = ring.collective.hasParts
+      self.hasParts = hasParts
       steps = RingSteps(job: Ring.job(of: ring.collective) ?? .allReduce, members: ranks)
       self.path = path
       parts = PartedBuffers(
         ring.collective, elements: ring.elements, rank: rank, ranks: ranks, inPlace: ring.inPlace)
-      let whole = ring.collective.hasParts ? ring.elements / ranks : ring.elements
-      channel = Region(offset: 0, count: whole).aligned(path.channel, of: ring.lanes)
+      let (channel, length) = ring.channel(path.channel)
+      self.channel = channel
       slices = ring.slices
       position = path.position(of: rank)
       previous = Port(peer: path.rank(at: (position + ranks - 1) % ranks), lane: path.channel)
       following = Port(peer: path.rank(at: (position + 1) % ranks), lane: path.channel)
-      let count = ring.collective.hasParts ? 1 : ranks
-      let most = count.multipliedReportingOverflow(by: ring.chunkElements)
-      loop = Region(
-        offset: channel.offset,
-        count: most.overflow ? channel.count : min(channel.count, most.partialValue))
-      chunks = Parts(alignedIn: loop, count: count)
+      loop = Region(offset: channel.offset, count: length)
+      chunks = Parts(alignedIn: loop, count: hasParts ? 1 : ranks)
       step = steps.first
       part = steps.part(of: position, at: step)
     }
 
     mutating func next() -> Operation? {
       if steps.members == 1 { return alone() }
-      guard step <= steps.last || startsNextLoop() else { return nil }
-      var actions = steps.actions(at: step)
-      // The sender of a gathered part keeps it too, where input and output differ.
-      if step == steps.first && steps.job == .allGather && !parts.inPlace {
-        actions.insert(.store)
+      if step >= changesAt {
+        guard step <= steps.last || startsNextLoop() else { return nil }
+        changeActions()
       }
       let (source, destination, count) = places(part)
-      slice += 1
+      slice &+= 1
       if slice == slices {
         slice = 0
-        step += 1
-        part = part > 0 ? part - 1 : steps.members - 1
+        step &+= 1
+        part = part > 0 ? part &- 1 : steps.members &- 1
       }
       return Operation(
         .transfer, actions: actions, from: previous, to: following, source: source,
         destination: destination, count: count)
     }
 
+    /// Finds out what is done from this step on, and until when.
+    @inline(never)
+    private mutating func changeActions() {
+      actions = steps.actions(at: step)
+      // The sender of a gathered part keeps it too, where input and output differ.
+      if step == steps.first && steps.job == .allGather && !parts.inPlace {
+        actions.insert(.store)
+      }
+      changesAt = steps.change(after: step)
+    }
+
     /// Where the slice of a chunk comes from and goes to, and its length.
+    @inline(__always)
     private func places(
       _ chunk: Int
     ) -> (source: Location, destination: Location, count: Int) {
-      guard parts.collective.hasParts else {
+      guard hasParts else {
         var part = chunks[chunk]
         if slices > 1 { part = part.aligned(slice, of: slices) }
         return (
@@ -170,9 +199,10 @@ struct Ring: Schedule {
       let left = channel.offset + channel.count - start
       guard left > 0 else { return false }
       loop = Region(offset: start, count: min(left, loop.count))
-      chunks = Parts(alignedIn: loop, count: parts.collective.hasParts ? 1 : steps.members)
+      chunks = Parts(alignedIn: loop, count: hasParts ? 1 : steps.members)
       step = steps.first
       part = steps.part(of: position, at: step)
+      changesAt = step
       return true
     }
   }
