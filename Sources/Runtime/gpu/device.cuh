@@ -133,6 +133,8 @@ struct Launch {
   unsigned long long* meetings;
   /// Per local rank and lane: the number of calls begun.
   uint64_t* calls_begun;
+  /// Per local rank and lane: blocks that have done their part of a shared operation, so far.
+  unsigned long long* parts_done;
   /// In memory that the host sees at any time: raised by whoever gives up.
   Report* report;
   volatile uint32_t* stop;

@@ -5,7 +5,8 @@
 
 namespace weft::gpu {
 
-template <typename T, Kind kind>
+/// `is_shared`: several blocks share the lane, which has one local operation and then signals.
+template <typename T, Kind kind, bool is_shared = false>
 class Interpreter : Lane<T, kind> {
  public:
   __device__ Interpreter(
@@ -24,6 +25,10 @@ class Interpreter : Lane<T, kind> {
       if (launch_.segment < 0 && launch_.lanes > 1 && i + 1 < launch_.calls) meet();
     }
   }
+
+  /// Whether what the ports have done is this block's to keep: of those that share a lane, it is the
+  /// one that went on alone, or the first.
+  __device__ bool keeps_ports() const { return is_last_ || (part_ == 0 && !is_left_); }
 
  private:
   using Base = Lane<T, kind>;
@@ -59,7 +64,15 @@ class Interpreter : Lane<T, kind> {
   }
 
   __device__ __forceinline__ void do_next(const Operation& op) {
-    if constexpr (kind != Kind::any) {
+    if constexpr (is_shared) {
+      if (op.kind == WEFT_PLAN_TRANSFER) {
+        compute(op);
+      } else if (is_last_ || comes_last()) {
+        raise(op.to);
+      } else {
+        stopped_ = true;
+      }
+    } else if constexpr (kind != Kind::any) {
       transfer(op);
     } else {
       if (op.kind == WEFT_PLAN_TRANSFER && op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND)) {
@@ -74,6 +87,21 @@ class Interpreter : Lane<T, kind> {
       // What this block wrote is read by its other threads from here on.
       __syncthreads();
     }
+  }
+
+  // Whether all other blocks that share the lane have done their part, so that this one goes on alone.
+  __device__ bool comes_last() {
+    __syncthreads();
+    bool last = false;
+    if (threadIdx.x == 0) {
+      __threadfence_system();
+      unsigned long long& done = launch_.parts_done[local_rank_ * launch_.lanes + lane_];
+      last = (atomicAdd(&done, 1) + 1) % launch_.split == 0;
+      __threadfence_system();
+    }
+    is_last_ = __syncthreads_or(last);
+    is_left_ = !is_last_;
+    return is_last_;
   }
 
   // The operations of this launch, and how many of the call come before them.
@@ -175,24 +203,25 @@ class Interpreter : Lane<T, kind> {
 
   // Copies and sums within the rank.
   __device__ void compute(const Operation& op) {
+    const int part = is_shared ? part_ : 0, parts = is_shared ? launch_.split : 1;
     const Move move = place(op);
     const bool reduces = op.actions & WEFT_PLAN_REDUCE;
     if (!(op.flags & (source_cells | addend_cells | destination_cells))) {
       if (reduces) {
-        move_message<T, WEFT_PLAN_REDUCE | WEFT_PLAN_STORE>(move, part_, launch_.split);
+        move_message<T, WEFT_PLAN_REDUCE | WEFT_PLAN_STORE>(move, part, parts);
       } else {
-        move_message<T, WEFT_PLAN_STORE>(move, part_, launch_.split);
+        move_message<T, WEFT_PLAN_STORE>(move, part, parts);
       }
       return;
     }
     const uint64_t cells = cells_of(op.count);
     const int cell_bytes = launch_.cell_elements * T::bytes;
-    const uint64_t stride = static_cast<uint64_t>(blockDim.x) * launch_.split;
+    const uint64_t stride = static_cast<uint64_t>(blockDim.x) * parts;
     const bool polls = op.flags & polls_source;
     const uint32_t flag = polls ? flag_of(op) : 0;
     const int peer = polls ? ports_[op.from].peer : -1;
     int is_over = 0;
-    for (uint64_t i = part_ * blockDim.x + threadIdx.x; i < cells && !is_over; i += stride) {
+    for (uint64_t i = part * blockDim.x + threadIdx.x; i < cells && !is_over; i += stride) {
       const uint64_t rest = op.count * T::bytes - i * cell_bytes;
       const int length = rest < cell_bytes ? static_cast<int>(rest) : cell_bytes;
       // The local operand is on its way while the flag is awaited.
@@ -262,10 +291,12 @@ class Interpreter : Lane<T, kind> {
   Run first_;
   int part_;
   uint64_t begun_;
+  // Of the blocks that share a lane, the one that goes on after the shared operation, and the others.
+  bool is_last_ = false, is_left_ = false;
 };
 
-/// Blocks: the lanes, the local ranks, and `split` that share the work of a lane.
-template <typename T, Kind kind>
+/// Blocks: the lanes, the local ranks, and `split` that share the work of a lane if it `is_shared`.
+template <typename T, Kind kind, bool is_shared = false>
 __global__ void __launch_bounds__(most_threads) interpret(const __grid_constant__ Launch launch) {
   extern __shared__ uint4 shared[];
   const int lane = blockIdx.x, rank = blockIdx.y, part = blockIdx.z;
@@ -307,26 +338,26 @@ __global__ void __launch_bounds__(most_threads) interpret(const __grid_constant_
     if (i < port_words) reinterpret_cast<uint4*>(ports)[i] = port;
   }
   __syncthreads();
-  Interpreter<T, kind>(launch, rank, lane, part, begun, base, bench, states, ports,
-    {run.x | static_cast<uint64_t>(run.y) << 32, run.z | static_cast<uint64_t>(run.w) << 32})
-    .run();
+  Interpreter<T, kind, is_shared> interpreter(launch, rank, lane, part, begun, base, bench, states, ports,
+    {run.x | static_cast<uint64_t>(run.y) << 32, run.z | static_cast<uint64_t>(run.w) << 32});
+  interpreter.run();
   __syncthreads();
-  // Local operations change no port, so any of the blocks that share them may write these back.
-  for (int i = threadIdx.x; i < state_words; i += blockDim.x)
-    old_states[i] = reinterpret_cast<const uint4*>(states)[i];
+  if (!is_shared || interpreter.keeps_ports())
+    for (int i = threadIdx.x; i < state_words; i += blockDim.x)
+      old_states[i] = reinterpret_cast<const uint4*>(states)[i];
   // Nobody reads the number of calls before the next launch, and the last kernel is never shared.
   if (threadIdx.x == 0 && launch.counts_calls)
     launch.calls_begun[lane_number] = begun + launch.calls;
 }
 
 /// The kernel of a type of elements and a kind; `type` as in the plan's header.
-template <Kind kind>
+template <Kind kind, bool is_shared = false>
 const void* kernel_of(uint32_t type) {
   switch (type) {
-  case WEFT_PLAN_FP16: return reinterpret_cast<const void*>(&interpret<Half, kind>);
-  case WEFT_PLAN_BF16: return reinterpret_cast<const void*>(&interpret<Brain, kind>);
-  case WEFT_PLAN_INT32: return reinterpret_cast<const void*>(&interpret<Whole, kind>);
-  default: return reinterpret_cast<const void*>(&interpret<Float, kind>);
+  case WEFT_PLAN_FP16: return reinterpret_cast<const void*>(&interpret<Half, kind, is_shared>);
+  case WEFT_PLAN_BF16: return reinterpret_cast<const void*>(&interpret<Brain, kind, is_shared>);
+  case WEFT_PLAN_INT32: return reinterpret_cast<const void*>(&interpret<Whole, kind, is_shared>);
+  default: return reinterpret_cast<const void*>(&interpret<Float, kind, is_shared>);
   }
 }
 

@@ -76,12 +76,12 @@ std::unordered_map<uint64_t, uint32_t> numbered_puts(const Program& program) {
 }
 
 // The kernels whose lanes may be shared by blocks: they fill the device, and a lane has at most one
-// operation in them, within the rank. With two, a block could begin the second before another has
-// ended its part of the first.
-std::vector<bool> fillable(const Program& program) {
+// operation in them, within the rank, and after it signals, which the last block raises. With two, a
+// block could begin the second before another has ended its part of the first.
+std::vector<Share> shares(const Program& program) {
   const weft_plan_header& header = program.header();
-  std::vector<bool> can(std::max(1u, header.kernels));
-  for (uint32_t i = 0; i < header.kernels; i++) can[i] = program.kernel(i).fills_device;
+  std::vector<Share> all(std::max(1u, header.kernels));
+  for (uint32_t i = 0; i < header.kernels; i++) all[i].is_shared = program.kernel(i).fills_device;
   for (uint32_t body = 0; body < header.bodies; body++)
     for (uint32_t rank = 0; rank < header.ranks; rank++)
       for (uint32_t lane = 0; lane < header.lanes; lane++) {
@@ -89,17 +89,24 @@ std::vector<bool> fillable(const Program& program) {
         uint32_t kernel = 0, operations = 0;
         for (uint64_t i = run.first; i < run.first + run.count; i++) {
           const weft_plan_operation& op = program.operation(i);
+          Share& share = all[kernel];
           if (op.kind == WEFT_PLAN_KERNEL) {
             kernel = std::min(kernel + 1, header.kernels - 1);
             operations = 0;
-          } else if (
-            ++operations > 1 || op.kind != WEFT_PLAN_TRANSFER
-            || (op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND))) {
-            can[kernel] = false;
+            continue;
           }
+          share.lanes = std::max(share.lanes, static_cast<int>(lane) + 1);
+          if (op.kind == WEFT_PLAN_SIGNAL) continue;
+          share.elements = std::max<uint64_t>(share.elements, op.count);
+          if (
+            ++operations > 1 || op.kind != WEFT_PLAN_TRANSFER
+            || (op.actions & (WEFT_PLAN_RECEIVE | WEFT_PLAN_SEND)))
+            share.is_shared = false;
         }
       }
-  return can;
+  // The first kernel of a call begins every lane's ports, and the last one ends the call.
+  all.front().is_shared = all.back().is_shared = false;
+  return all;
 }
 
 uint64_t staging_bytes(const Program& program, int32_t rank) {
@@ -145,13 +152,15 @@ Session::Session(
   launch_.stop = stop_;
   launch_.report = report_;
   build(bases);
-  can_fill_ = fillable(program);
+  shares_ = shares(program);
   kernel_ = kernel_for(program, settings.wire);
+  shared_kernel_ = kernel_of<Kind::any, true>(header.type);
   if (shared_bytes_ > 48 << 10)
-    check(
-      cudaFuncSetAttribute(
-        kernel_, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes_)),
-      "shared memory of a lane's ports");
+    for (const void* kernel : {kernel_, shared_kernel_})
+      check(
+        cudaFuncSetAttribute(
+          kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes_)),
+        "shared memory of a lane's ports");
   int device = 0, per_processor = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
   check(
@@ -328,7 +337,7 @@ void Session::build(const std::vector<uint8_t*>& bases) {
   beginnings_ = uploaded(beginnings);
   memories_ = uploaded(own_);
   states_ = Allocation(ports.size() * sizeof(PortState));
-  counters_ = Allocation((lanes() + launch_.ranks) * sizeof(uint64_t));
+  counters_ = Allocation((2 * lanes() + launch_.ranks) * sizeof(uint64_t));
   launch_.operations = operations_.as<Operation>();
   launch_.runs = runs_.as<Run>();
   launch_.ports = ports_.as<Port>();
@@ -337,6 +346,7 @@ void Session::build(const std::vector<uint8_t*>& bases) {
   launch_.states = states_.as<PortState>();
   launch_.meetings = counters_.as<unsigned long long>();
   launch_.calls_begun = counters_.as<uint64_t>() + launch_.ranks;
+  launch_.parts_done = counters_.as<unsigned long long>() + launch_.ranks + lanes();
 }
 
 void Session::reset() {
@@ -356,40 +366,49 @@ void Session::reset() {
   }
   check(
     cudaMemset(states_.as<void>(), 0, lanes() * launch_.most_ports * sizeof(PortState)), "states");
-  check(cudaMemset(counters_.as<void>(), 0, (lanes() + launch_.ranks) * sizeof(uint64_t)), "counts");
+  check(cudaMemset(counters_.as<void>(), 0, (2 * lanes() + launch_.ranks) * sizeof(uint64_t)), "counts");
   *stop_ = 0;
   report_->is_set = 0;
   check(cudaDeviceSynchronize(), "reset");
 }
 
-void Session::launch(cudaStream_t stream, int calls, int segment, bool counts, bool fills_device) {
+void Session::launch(cudaStream_t stream, int calls, int segment, bool counts) {
   Launch launch = launch_;
   launch.calls = calls;
   launch.segment = segment;
   launch.counts_calls = counts;
   launch.split = 1;
-  const int lanes = launch.ranks * launch.lanes;
-  if (fills_device) launch.split = std::max(1, processors_ / lanes);
+  const void* kernel = kernel_;
+  int lanes = launch.lanes;
+  if (segment >= 0 && shares_[segment].is_shared) {
+    const Share& share = shares_[segment];
+    kernel = shared_kernel_;
+    lanes = std::max(1, share.lanes);
+    // As many blocks as give every thread an element, or fill the device.
+    const auto needed = (share.elements + settings_.threads - 1) / settings_.threads;
+    const int most = std::max(1, processors_ / (launch.ranks * lanes));
+    launch.split = static_cast<int>(std::clamp<uint64_t>(needed, 1, most));
+  }
   void* arguments[] = {&launch};
   check(
     cudaLaunchKernel(
-      kernel_,
+      kernel,
       dim3(
-        static_cast<unsigned>(launch.lanes), static_cast<unsigned>(launch.ranks),
+        static_cast<unsigned>(lanes), static_cast<unsigned>(launch.ranks),
         static_cast<unsigned>(launch.split)),
       dim3(static_cast<unsigned>(settings_.threads)), arguments, shared_bytes_, stream),
     "launch");
 }
 
 void Session::start(cudaStream_t stream, int calls, Form form) {
-  if (form == Form::persistent) return launch(stream, calls, -1, true, false);
+  if (form == Form::persistent) return launch(stream, calls, -1, true);
   for (int call = 0; call < calls; call++) {
     if (form == Form::fused) {
-      launch(stream, 1, -1, true, false);
+      launch(stream, 1, -1, true);
       continue;
     }
     for (int i = 0; i < launch_.kernels; i++)
-      launch(stream, 1, i, i + 1 == launch_.kernels, can_fill_[i] && i + 1 < launch_.kernels);
+      launch(stream, 1, i, i + 1 == launch_.kernels);
   }
 }
 

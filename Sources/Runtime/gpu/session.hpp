@@ -36,6 +36,15 @@ struct Settings {
   Wire wire = Wire::messages;
 };
 
+/// How blocks share the work of a kernel.
+struct Share {
+  bool is_shared = false;
+  /// The lanes up to the last that has an operation.
+  int lanes = 0;
+  /// The elements of the longest operation.
+  uint64_t elements = 0;
+};
+
 /// Bytes of memory that a rank needs: the program's, and room for messages to ranks out of reach.
 uint64_t memory_bytes(const Program& program);
 
@@ -58,7 +67,7 @@ class Session final : public Work {
 
  private:
   void build(const std::vector<uint8_t*>& bases);
-  void launch(cudaStream_t stream, int calls, int segment, bool counts, bool fills_device);
+  void launch(cudaStream_t stream, int calls, int segment, bool counts);
   std::string told() const;
   size_t lanes() const { return static_cast<size_t>(launch_.ranks) * launch_.lanes; }
 
@@ -68,9 +77,10 @@ class Session final : public Work {
   Settings settings_;
   Launch launch_{};
   const void* kernel_ = nullptr;
+  const void* shared_kernel_ = nullptr;
   size_t shared_bytes_ = 0;
   int processors_ = 0;
-  std::vector<bool> can_fill_;
+  std::vector<Share> shares_;
   Allocation operations_, runs_, ports_, states_, beginnings_, memories_, counters_;
   Report* report_ = nullptr;
   uint32_t* stop_ = nullptr;
