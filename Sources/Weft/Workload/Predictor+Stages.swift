@@ -69,13 +69,8 @@ extension Predictor {
     _ work: StepOperation.Work, _ context: Context, launch: StepLaunch, to ledger: inout CostLedger
   ) throws {
     switch work {
-    case .product(let kernel): kernels.charge(kernel, as: .gemm, launch: launch, to: &ledger)
-    case .decodeAttention(let kernel):
-      kernels.charge(kernel, as: .attention, launch: launch, to: &ledger)
-    case .prefillAttention(let kernel):
-      kernels.charge(kernel, as: .attention, launch: launch, to: &ledger)
-    case .memoryBound(let kernel):
-      kernels.charge(kernel, as: .otherKernels, launch: launch, to: &ledger)
+    case .product, .decodeAttention, .prefillAttention, .memoryBound:
+      kernels.charge(work, launch: launch, to: &ledger)
     case .allReduce(let bytes, let type, let group):
       let layout = context.machine.layout(of: group, context.plan)
       let time = try allReduce(
