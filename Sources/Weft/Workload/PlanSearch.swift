@@ -56,13 +56,17 @@ struct PlanSearch<Timer: CollectiveTimer> {
   }
 
   private mutating func prepare(_ candidates: [Candidate]) throws {
-    var calls: [StepCall] = []
-    for candidate in candidates {
-      calls +=
-        try candidate.known == .least
-        ? predictor.decodeCalls(candidate.context) : predictor.prefillCalls(candidate.context)
+    for isSecond in [false, true] {
+      var calls: [StepCall] = []
+      for candidate in candidates {
+        if candidate.known == .decode {
+          calls += try predictor.prefillCalls(candidate.context, isSecond: isSecond)
+        } else if !isSecond {
+          calls += try predictor.decodeCalls(candidate.context)
+        }
+      }
+      predictor.timer.prepare(calls)
     }
-    predictor.timer.prepare(calls)
   }
 
   private mutating func sharpen(_ candidate: inout Candidate) throws {

@@ -94,7 +94,10 @@ extension PredictionRequest {
     }
     predictor.timer.prepare(try contexts.flatMap(predictor.decodeCalls))
     // A call that fails does so again when its plan is priced.
-    predictor.timer.prepare(contexts.flatMap { (try? predictor.prefillCalls($0)) ?? [] })
+    for isSecond in [false, true] {
+      predictor.timer.prepare(
+        contexts.flatMap { (try? predictor.prefillCalls($0, isSecond: isSecond)) ?? [] })
+    }
   }
 
   func predictor<Timer: CollectiveTimer>(

@@ -15,7 +15,7 @@ struct PlanPoint {
 extension Predictor {
   /// What a plan that fits reaches at the best, by the least times of its collectives.
   ///
-  /// Predicted times only grow with those of collectives, so least ones give a bound; a billionth is
+  /// Predicted times only grow with those of collectives, so least ones give a bound; a millionth is
   /// left to rounding.
   ///
   /// - Parameters:
@@ -48,8 +48,8 @@ extension Predictor {
     let latency = ttft.seconds + Double(workload.decode - 1) * (tpot ?? 0)
     let tokens = Double(context.plan.data * running * workload.decode)
     return PlanPoint(
-      time: .seconds((tpot ?? ttft.seconds) * (1 - 1e-9)),
-      yield: tokens / latency / Double(context.plan.gpus) * (1 + 1e-9))
+      time: .seconds((tpot ?? ttft.seconds) * (1 - 1e-6)),
+      yield: tokens / latency / Double(context.plan.gpus) * (1 + 1e-6))
   }
 }
 
@@ -63,18 +63,26 @@ extension Predictor {
     try calls(context, decodeBatches(context.plan))
   }
 
-  /// The calls of prompts in the number of micro-batches that seems fastest.
+  /// The calls of prompts, in the number of micro-batches that seems fastest; asked again when those
+  /// have answers, in the numbers that may be faster still.
   ///
-  /// - Throws: What the timer throws, which steps without prompts may be timed by.
-  mutating func prefillCalls(_ context: Context) throws -> [StepCall] {
+  /// - Throws: What the timer throws, which is asked for steps without prompts, and the second time
+  ///   for what it was told of the first.
+  mutating func prefillCalls(_ context: Context, isSecond: Bool) throws -> [StepCall] {
     var context = context
     let batches: [StepBatch]
     switch engine.batching {
     case .static:
-      batches = try rankedPrefills(context).prefix(1).map {
-        prefillBatch(microBatches: $0.microBatches)
+      var counts = try rankedPrefills(context)[...]
+      if isSecond, let first = counts.popFirst() {
+        let time = try prefill(context, microBatches: first.microBatches).total
+        counts = counts.prefix { $0.least <= time }
+      } else {
+        counts = counts.prefix(1)
       }
+      batches = counts.map { prefillBatch(microBatches: $0.microBatches) }
     case .continuous(let chunk):
+      guard !isSecond else { return [] }
       let plain = try fastestPlain(context, running(context.plan, chunk: chunk))
       batches = mixedBatches(plain.batch, chunk)
     }

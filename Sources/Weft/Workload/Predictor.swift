@@ -8,6 +8,8 @@ struct Predictor<Timer: CollectiveTimer> {
   let workload: InferenceWorkload
   var kernels: KernelModel
   var timer: Timer
+  /// What is known of steps, by this timer.
+  var steps: [PricedStep.Question: PricedStep] = [:]
 
   /// What is known of a legal plan: its need and, where that fits, its times.
   struct Outcome {
@@ -75,7 +77,7 @@ struct Predictor<Timer: CollectiveTimer> {
 }
 
 /// What stays the same over all steps of one plan.
-struct PlanContext {
+struct PlanContext: Hashable {
   var plan: ParallelPlan
   var machine: GPUAllocation
   var library: AllReduceLibrary
@@ -157,7 +159,7 @@ extension Predictor {
     .prefill(workload.batch / microBatches, prompt: workload.prompt)
   }
 
-  private mutating func prefill(
+  mutating func prefill(
     _ context: Context, microBatches: Int
   ) throws -> CostLedger {
     // NVRAR serves decode only: prefill stays with NCCL.
