@@ -39,7 +39,7 @@ struct PredictCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The plans to try, as a list of tp, tp8, tp4xpp4, tp4xpp (the rest pipeline), tp4xdp2, "
-        + "tp8xep8 (experts), tp4c2 (a grid), auto (all that fit); tp unless said."))
+        + "tp8xep8 (experts), tp4c2 (a grid), auto (the best of all); tp unless said."))
   var plan: String?
 
   @Option(
