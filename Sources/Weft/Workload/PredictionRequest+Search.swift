@@ -13,7 +13,7 @@ extension PredictionRequest {
     try check()
     guard let auto = plans.first(where: \.isOpen) else { return (self, []) }
     var search = PlanSearch(try predictor(timer))
-    defer { timer = search.predictor.timer }
+    defer { timer = search.predictor.timer.base }
     var searches: [PlanSearchSummary] = []
     var chosen: [ParallelPlan] = []
     var families: Set<String> = []

@@ -48,7 +48,7 @@ struct PlanSearchTests {
     batching: .continuous(chunk: 64),
     head: .vocabularyParallel, hasGrids: false, overlap: 0.3)
 
-  @Test(arguments: [staticEngine, continuous], [1, 12])
+  @Test(arguments: [staticEngine, continuous], [1, 12, 40])
   func `the front is that of pricing all plans`(engine: InferenceEngine, decode: Int) throws {
     var timer = CachingTimer(AlphaBetaTimer())
     let dense = try request(
