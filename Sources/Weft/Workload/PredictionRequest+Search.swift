@@ -23,26 +23,26 @@ extension PredictionRequest {
       guard let machine = try? GPUAllocation(gpus: gpus, of: topology),
         let legal = try? auto.plans(for: model, on: machine)
       else { continue }
-      let fit = legal.filter(search.predictor.fits)
-      fitting += fit
-      let least = legal.min {
-        search.predictor.leastMemory(of: $0).total < search.predictor.leastMemory(of: $1).total
-      }
-      if fit.isEmpty, let least { chosen.append(least) }
+      fitting += legal.filter(search.predictor.fits)
       for library in libraries {
-        let served = fit.filter { problem(with: $0, library) == nil }
+        let served = legal.filter { problem(with: $0, library) == nil }
+        let fit = served.filter(search.predictor.fits)
+        let least = served.min {
+          search.predictor.leastMemory(of: $0).total < search.predictor.leastMemory(of: $1).total
+        }
+        if fit.isEmpty, let least, !chosen.contains(least) { chosen.append(least) }
         let front: (plans: [ParallelPlan], priced: Int)
         do {
-          front = try search.front(of: served, on: machine, library: library)
+          front = try search.front(of: fit, on: machine, library: library)
         } catch is WorkloadError {
           // What the timer cannot serve is the reason of a row.
-          front = (served, 0)
+          front = (fit, 0)
         }
         families.formUnion(front.plans.map(auto.family))
         searches.append(
           PlanSearchSummary(
             gpus: gpus, allReduce: library, batch: workload.batch,
-            legal: legal.count { problem(with: $0, library) == nil }, fitting: served.count,
+            legal: served.count, fitting: fit.count,
             priced: front.priced))
       }
     }

@@ -106,6 +106,21 @@ struct PlanSearchTests {
     #expect(counts == [10, 6])
   }
 
+  @Test func `of plans that do not fit one stands for all that are served`() throws {
+    for hasGrids in [true, false] {
+      var engine = staticEngine
+      engine.hasGrids = hasGrids
+      let rows = try predict(
+        try request(
+          Llama.large(), plans: ["auto"], gpus: [4], libraries: [.nccl, .nvrar], engine: engine))
+      for library in AllReduceLibrary.allCases {
+        let own = rows.filter { $0.allReduce == library }
+        #expect(own.count == 1 && own[0].reason?.hasPrefix("needs ") == true)
+        #expect((hasGrids && library == .nccl) || !own[0].plan.contains("c"))
+      }
+    }
+  }
+
   @Test(arguments: [1, 2, 4], [1, 2, 4])
   func `no simulated collective is faster than its least time`(nodes: Int, ranks: Int) throws {
     guard nodes * ranks > 1 else { return }
