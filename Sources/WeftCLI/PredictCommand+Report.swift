@@ -125,22 +125,52 @@ extension Record {
 
 // MARK: - Answers
 
+extension [PredictionRequest] {
+  /// The predictions of questions about one machine, in turn.
+  fileprivate func predictions(_ progress: Progress) throws -> [Prediction] {
+    guard let first else { return [] }
+    var timer = WatchedTimer.cached(first.topology, first.profile, progress)
+    return try flatMap { try $0.predictions(timer: &timer) }
+  }
+}
+
 extension Report {
+  /// Adds what `auto` searched, and how much of it needed no more than a bound.
+  mutating func add(_ searches: [PlanSearchSummary]) {
+    guard !searches.isEmpty else { return }
+    extra["searches"] = .list(
+      searches.map {
+        .object(
+          Record([
+            "gpus": .integer($0.gpus), "all_reduce": .text($0.allReduce.rawValue),
+            "batch": .integer($0.batch), "legal": .integer($0.legal), "fit": .integer($0.fitting),
+            "ruled_out": .integer($0.ruledOut), "priced": .integer($0.priced),
+          ]))
+      })
+    for search in searches {
+      notes.append(
+        "auto on \(search.gpus) GPUs, \(search.allReduce.rawValue), batch \(search.batch): "
+          + "\(search.legal) legal plans, \(search.fitting) fit, \(search.ruledOut) of them ruled "
+          + "out by bounds, \(search.priced) priced in full")
+    }
+  }
+
   /// Predicts again with a change and adds a line per row, and what the JSON holds of them.
   mutating func add(
-    _ change: WhatIf, to rows: [Prediction], of request: PredictionRequest, batches: [Int],
+    _ change: WhatIf, to rows: [Prediction], of requests: [PredictionRequest],
     _ progress: Progress
   ) throws {
-    let changed = change.applied(to: request)
-    var timer = WatchedTimer.cached(changed.topology, changed.profile, progress)
-    let answers = try changed.predictions(batches: batches, timer: &timer)
+    let changed = requests.map(change.applied)
+    let answers = try changed.predictions(progress)
+    let isOfAllLibraries = changed.allSatisfy { $0.libraries.count == 1 }
+    let isEager = changed.allSatisfy { $0.engine.decodeLaunch == .eager }
     var entries: [Value] = []
     if case .list(let known) = extra["what_if"] { entries = known }
     for row in rows where row.fits {
       // A change of the library answers every row of the same plan.
       let answer = answers.first {
         $0.gpus == row.gpus && $0.plan == row.plan && $0.workload == row.workload
-          && ($0.allReduce == row.allReduce || changed.libraries.count == 1)
+          && ($0.allReduce == row.allReduce || isOfAllLibraries)
       }
       let (before, after) = (row.timing, answer?.timing)
       entries.append(
@@ -155,7 +185,7 @@ extension Report {
           ])))
       let text = Self.change(before?.latency, after?.latency).map { percent in
         let tpot = Self.change(before?.tpot, after?.tpot).map { ", TPOT \(Percent.signed($0))" }
-        let idle = percent.magnitude < 0.05 && changed.engine.decodeLaunch == .eager
+        let idle = percent.magnitude < 0.05 && isEager
         let reason =
           row.nodes == 1 && change.isOfNetwork
           ? ": nothing leaves the node"
@@ -170,10 +200,10 @@ extension Report {
 
   /// Adds what binds each row and what would help, how rows compare, and what the words mean.
   mutating func explain(
-    _ rows: [Prediction], of request: PredictionRequest, engine: InferenceEngine,
+    _ rows: [Prediction], of requests: [PredictionRequest], engine: InferenceEngine,
     _ progress: Progress
   ) throws {
-    try addSensitivities(rows, of: request, progress)
+    try addSensitivities(rows, of: requests, progress)
     let turns = PredictionAnswers.crossovers(of: rows)
     extra["crossovers"] = .list(
       turns.map {
@@ -209,17 +239,10 @@ extension Report {
   }
 
   private mutating func addSensitivities(
-    _ rows: [Prediction], of request: PredictionRequest, _ progress: Progress
+    _ rows: [Prediction], of requests: [PredictionRequest], _ progress: Progress
   ) throws {
     let changes = try WhatIf.sensitivities()
-    let batches = rows.map(\.workload.batch).reduce(into: [Int]()) {
-      if !$0.contains($1) { $0.append($1) }
-    }
-    let answers = try changes.map { change in
-      let changed = change.applied(to: request)
-      var timer = WatchedTimer.cached(changed.topology, changed.profile, progress)
-      return try changed.predictions(batches: batches, timer: &timer)
-    }
+    let answers = try changes.map { try requests.map($0.applied).predictions(progress) }
     var entries: [Value] = []
     for row in rows where row.fits {
       var effects: [(text: String, change: Double)] = []

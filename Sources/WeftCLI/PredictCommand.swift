@@ -39,7 +39,7 @@ struct PredictCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The plans to try, as a list of tp, tp8, tp4xpp4, tp4xpp (the rest pipeline), tp4xdp2, "
-        + "tp8xep8 (experts), tp4c2 (a grid), auto (all that fit); tp unless said."))
+        + "tp8xep8 (experts), tp4c2 (a grid), auto (the best of all); tp unless said."))
   var plan: String?
 
   @Option(
@@ -131,34 +131,35 @@ struct PredictCommand: ParsableCommand {
         global)
     }
     defer { progress.finish() }
-    let rows = try global.timed("prediction") {
-      try predictions(of: request, batches: batches, progress)
+    let answer = try global.timed("prediction") {
+      try predictions(of: try batches.map { try request.asked(batch: $0) }, progress)
     }
     var report = Report(
-      rows: rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
+      rows: answer.rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
+    report.add(answer.searches)
     report.notes += notes
     for change in changes {
-      try report.add(change, to: rows, of: request, batches: batches, progress)
+      try report.add(change, to: answer.rows, of: answer.requests, progress)
     }
-    if explain { try report.explain(rows, of: request, engine: engineFile.engine, progress) }
+    if explain {
+      try report.explain(answer.rows, of: answer.requests, engine: engineFile.engine, progress)
+    }
     progress.finish()
     try global.emit(report)
   }
 
-  /// One sweep per batch, of one list.
+  /// One sweep per question, of one list; the questions with the plans that `auto` came to.
   private func predictions(
-    of request: PredictionRequest, batches: [Int], _ progress: Progress
-  ) throws -> [Prediction] {
-    let shared = SharedTimer(topology: request.topology, profile: request.profile)
-    var timer = WatchedTimer.cached(shared, progress)
-    let requests = try batches.map { try request.asked(batch: $0) }
-    let endHelp = shared.askAhead(requests)
-    defer { endHelp() }
-    let rows = try requests.flatMap { asked in
+    of requests: [PredictionRequest], _ progress: Progress
+  ) throws -> (rows: [Prediction], requests: [PredictionRequest], searches: [PlanSearchSummary]) {
+    guard let first = requests.first else { return ([], [], []) }
+    var timer = WatchedTimer.cached(first.topology, first.profile, progress)
+    let narrowed = try requests.map { try $0.narrowed(timer: &timer) }
+    let rows = try narrowed.map(\.request).flatMap { asked in
       try asked.bounded(try asked.predictions(timer: &timer), timer: &timer)
     }
     try Self.check(rows)
-    return rows
+    return (rows, narrowed.map(\.request), narrowed.flatMap(\.searches))
   }
 
   /// The question that the options ask of a model on a machine, for the first of their batches.
@@ -187,13 +188,6 @@ struct PredictCommand: ParsableCommand {
 }
 
 extension PredictionRequest {
-  /// The predictions for each batch in turn.
-  func predictions(
-    batches: [Int], timer: inout some CollectiveTimer
-  ) throws -> [Prediction] {
-    try batches.flatMap { try asked(batch: $0).predictions(timer: &timer) }
-  }
-
   /// The question for another batch.
   func asked(batch: Int) throws(WorkloadError) -> PredictionRequest {
     var asked = self

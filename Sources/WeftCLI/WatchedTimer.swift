@@ -6,21 +6,17 @@ struct WatchedTimer<Base: CollectiveTimer>: CollectiveTimer {
   private let progress: Progress
   private var count = 0
 
-  /// A timer that asks another one once for each collective.
-  static func cached(_ base: Base, _ progress: Progress) -> CachingTimer<WatchedTimer> {
-    CachingTimer(WatchedTimer(base: base, progress: progress))
-  }
-
   private init(base: Base, progress: Progress) {
     self.base = base
     self.progress = progress
   }
 
-  /// The same for a timer that simulates the collectives of a machine.
+  /// A timer that simulates the collectives of a machine, each once and on all cores.
   static func cached(
     _ topology: Topology, _ profile: Profile, _ progress: Progress
-  ) -> CachingTimer<WatchedTimer> where Base == SimulatedTimer {
-    cached(SimulatedTimer(topology: topology, profile: profile), progress)
+  ) -> CachingTimer<WatchedTimer> where Base == ParallelTimer {
+    CachingTimer(
+      WatchedTimer(base: ParallelTimer(topology: topology, profile: profile), progress: progress))
   }
 
   private mutating func begin(_ what: String, _ ranks: Int) {
@@ -52,5 +48,13 @@ struct WatchedTimer<Base: CollectiveTimer>: CollectiveTimer {
     begin("a send", 2 * pairs)
     return try base.pointToPoint(
       bytes: bytes, crossesNodes: crossesNodes, pairs: pairs, launch: launch)
+  }
+
+  /// Simulates calls that will be asked for.
+  mutating func prepare(_ calls: [StepCall]) {
+    if !calls.isEmpty {
+      progress.update("predicting: simulating collectives \(count + 1) to \(count + calls.count)")
+    }
+    base.prepare(calls)
   }
 }

@@ -59,6 +59,20 @@ import Testing
         "weft: error: \(file):1: the file lacks the key 'hidden_size'\n"))
   }
 
+  @Test func `auto prints its front and says what it searched`() throws {
+    let outcome = try predict(
+      "--gpus 8 --plan auto --batch 4 --prompt 64 --decode 32 --format json")
+    #expect(outcome.status == 0)
+    let root = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let results = try #require(root["results"] as? [[String: Any]])
+    #expect(!results.isEmpty && results.allSatisfy { $0["pareto"] as? Bool == true })
+    #expect((root["front"] as? [Any])?.count == results.count)
+    let search = try #require((root["searches"] as? [[String: Any]])?.first)
+    let counts = ["legal", "fit", "ruled_out", "priced"].compactMap { search[$0] as? Int }
+    #expect(counts.count == 4 && counts[1] == counts[2] + counts[3] && counts[3] >= results.count)
+  }
+
   @Test func `a sweep is a row per GPU count, plan and all-reduce`() throws {
     let outcome = try predict(
       "--gpus 4,6,8 --plan tp,tp4xpp --all-reduce nccl,nvrar --batch 4 --prompt 64 --decode 32 "

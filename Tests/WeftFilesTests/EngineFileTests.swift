@@ -43,6 +43,8 @@ import WeftFiles
     #expect(file.engine.prefillLaunch == .eager && file.engine.decodeLaunch == .graph)
     #expect(file.engine.head == .vocabularyParallel && file.engine.copiedLibraries == [.nvrar])
     #expect(file.engine.fusedAllReduceLimit == .mib(1))
+    #expect(!file.engine.hasGrids)
+    #expect(try load(sound + "\ngrids: true").engine.hasGrids)
     #expect(file.engine.overlap == 0.25 && file.engine.memoryShare == 0.9)
     #expect(file.profile.duration(.hostStep) == .microseconds(1000))
     #expect(file.profile.missing.count == Profile.Key.allCases.count - 1)

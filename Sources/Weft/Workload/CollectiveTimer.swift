@@ -76,41 +76,34 @@ public protocol CollectiveTimer {
   mutating func pointToPoint(
     bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
   ) throws -> CollectiveTime
+
+  /// Says that these calls will be asked for, so that a timer with several cores can begin.
+  ///
+  /// Answers do not depend on it, and a call that fails does so when it is asked for.
+  mutating func prepare(_ calls: [StepCall])
+}
+
+extension CollectiveTimer {
+  /// Does nothing.
+  public mutating func prepare(_ calls: [StepCall]) {}
 }
 
 /// A timer that asks another one each question only once.
 public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
-  private struct AllReduceCall: Hashable {
-    var bytes: Int
-    var type: DataType
-    var layout: Layout
-    var library: AllReduceLibrary
-    var launch: StepLaunch
-  }
-
-  private struct ExchangeCall: Hashable {
-    var collective: Collective
-    var bytes: Int
-    var layout: Layout
-    var launch: StepLaunch
-  }
-
-  private struct PointToPointCall: Hashable {
-    var bytes: Int
-    var crossesNodes: Bool
-    var pairs: Int
-    var launch: StepLaunch
-  }
-
   /// The timer behind.
   private(set) var base: Base
-  private var allReduces: [AllReduceCall: CollectiveTime] = [:]
-  private var exchanges: [ExchangeCall: CollectiveTime] = [:]
-  private var pointToPoints: [PointToPointCall: CollectiveTime] = [:]
+  private var times: [StepCall: CollectiveTime] = [:]
 
   /// Creates a timer with an empty cache before `base`.
   public init(_ base: Base) {
     self.base = base
+  }
+
+  private mutating func answer(to call: StepCall) throws -> CollectiveTime {
+    if let known = times[call] { return known }
+    let time = try base.time(of: call)
+    times[call] = time
+    return time
   }
 
   /// The time of an all-reduce; see ``CollectiveTimer``.
@@ -119,13 +112,8 @@ public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
   public mutating func allReduce(
     bytes: Int, type: DataType, layout: Layout, library: AllReduceLibrary, launch: StepLaunch
   ) throws -> CollectiveTime {
-    let call = AllReduceCall(
-      bytes: bytes, type: type, layout: layout, library: library, launch: launch)
-    if let known = allReduces[call] { return known }
-    let time = try base.allReduce(
-      bytes: bytes, type: type, layout: layout, library: library, launch: launch)
-    allReduces[call] = time
-    return time
+    try answer(
+      to: .allReduce(bytes: bytes, type: type, layout: layout, library: library, launch: launch))
   }
 
   /// The time of an all-gather or all-to-all; see ``CollectiveTimer``.
@@ -134,11 +122,7 @@ public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
   public mutating func exchange(
     _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
   ) throws -> CollectiveTime {
-    let call = ExchangeCall(collective: collective, bytes: bytes, layout: layout, launch: launch)
-    if let known = exchanges[call] { return known }
-    let time = try base.exchange(collective, bytes: bytes, layout: layout, launch: launch)
-    exchanges[call] = time
-    return time
+    try answer(to: .exchange(collective, bytes: bytes, layout: layout, launch: launch))
   }
 
   /// The time of a send and its receive; see ``CollectiveTimer``.
@@ -147,12 +131,12 @@ public struct CachingTimer<Base: CollectiveTimer>: CollectiveTimer {
   public mutating func pointToPoint(
     bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
   ) throws -> CollectiveTime {
-    let call = PointToPointCall(
-      bytes: bytes, crossesNodes: crossesNodes, pairs: pairs, launch: launch)
-    if let known = pointToPoints[call] { return known }
-    let time = try base.pointToPoint(
-      bytes: bytes, crossesNodes: crossesNodes, pairs: pairs, launch: launch)
-    pointToPoints[call] = time
-    return time
+    try answer(
+      to: .pointToPoint(bytes: bytes, crossesNodes: crossesNodes, pairs: pairs, launch: launch))
+  }
+
+  /// Passes on what is not known yet.
+  public mutating func prepare(_ calls: [StepCall]) {
+    base.prepare(calls.filter { times[$0] == nil })
   }
 }

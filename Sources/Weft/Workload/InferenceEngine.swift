@@ -18,6 +18,8 @@ public struct InferenceEngine: Hashable, Sendable {
   /// The largest message that the engine's own all-reduce inside a node takes from the library;
   /// nil if it has none.
   public var fusedAllReduceLimit: ByteCount?
+  /// Whether a tensor group may be a grid, its residual stream split over the columns.
+  public var hasGrids: Bool
   /// The libraries whose result is copied out of a shared buffer before its use.
   public var copiedLibraries: [AllReduceLibrary]
   /// The share of collectives' time that other kernels of the step hide, from 0 to 1.
@@ -45,11 +47,12 @@ public struct InferenceEngine: Hashable, Sendable {
   }
 
   /// Creates an engine; what is not given is as in YALIS: eager prefill, decode in CUDA graphs,
-  /// static batches and a replicated head.
+  /// static batches, a replicated head and grids.
   public init(
     name: String, title: String, prefillLaunch: StepLaunch = .eager,
     decodeLaunch: StepLaunch = .graph, batching: Batching = .static, head: Head = .replicated,
-    fusedAllReduceLimit: ByteCount? = nil, copiedLibraries: [AllReduceLibrary] = [.nvrar],
+    fusedAllReduceLimit: ByteCount? = nil, hasGrids: Bool = true,
+    copiedLibraries: [AllReduceLibrary] = [.nvrar],
     overlap: Double = 0, memoryShare: Double = 1, notes: [String] = []
   ) {
     self.name = name
@@ -59,6 +62,7 @@ public struct InferenceEngine: Hashable, Sendable {
     self.batching = batching
     self.head = head
     self.fusedAllReduceLimit = fusedAllReduceLimit
+    self.hasGrids = hasGrids
     self.copiedLibraries = copiedLibraries
     self.overlap = overlap
     self.memoryShare = memoryShare

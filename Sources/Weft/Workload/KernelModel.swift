@@ -5,6 +5,10 @@
 struct KernelModel: Sendable {
   let gpu: GPU
   let profile: Profile
+  private let graphStart: SimDuration
+  private let eagerStart: SimDuration
+  /// Steps have most kernels in common with the steps before.
+  private var known: [StepOperation.Work: KernelTime] = [:]
 
   /// The kernels of a GPU for weights of a type.
   ///
@@ -22,18 +26,39 @@ struct KernelModel: Sendable {
     }
     self.gpu = gpu
     self.profile = profile
+    graphStart = profile.duration(.launchGraph)
+    eagerStart = profile.duration(.launchEager)
   }
 
-  /// Adds a kernel's time to a category of a ledger.
-  func charge(
-    _ kernel: some KernelForm, as category: CostCategory, launch: StepLaunch,
-    to ledger: inout CostLedger
-  ) {
-    let time = kernel.time(on: gpu, profile: profile)
+  /// Adds a kernel's time to its category of a ledger; nothing for a collective.
+  mutating func charge(_ work: StepOperation.Work, launch: StepLaunch, to ledger: inout CostLedger)
+  {
+    let category: CostCategory
+    switch work {
+    case .product: category = .gemm
+    case .decodeAttention, .prefillAttention: category = .attention
+    case .memoryBound: category = .otherKernels
+    case .allReduce, .exchange: return
+    }
+    let time = time(of: work)
     let floor = SimDuration.seconds(time.floor)
-    let startUp = min(floor, profile.duration(launch == .graph ? .launchGraph : .launchEager))
+    let startUp = min(floor, launch == .graph ? graphStart : eagerStart)
     ledger.add(startUp, to: .launch, boundBy: .launch)
     ledger.add(floor - startUp + .seconds(time.latency), to: category, boundBy: .latency)
     ledger.add(.seconds(time.roof), to: category, boundBy: time.cause)
+  }
+
+  private mutating func time(of work: StepOperation.Work) -> KernelTime {
+    if let time = known[work] { return time }
+    let time =
+      switch work {
+      case .product(let kernel): kernel.time(on: gpu, profile: profile)
+      case .decodeAttention(let kernel): kernel.time(on: gpu, profile: profile)
+      case .prefillAttention(let kernel): kernel.time(on: gpu, profile: profile)
+      case .memoryBound(let kernel): kernel.time(on: gpu, profile: profile)
+      case .allReduce, .exchange: preconditionFailure("A collective is no kernel.")
+      }
+    known[work] = time
+    return time
   }
 }

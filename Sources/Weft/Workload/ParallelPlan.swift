@@ -125,11 +125,8 @@ extension ParallelPlan {
     }
   }
 
-  /// All legal one-dimensional plans for a number of GPUs, largest tensor degree first; only those
-  /// with `data` replicas unless it is nil.
-  ///
-  /// The experts of a mixture are whole on a tensor group that splits each, or dealt over it, or
-  /// over all ranks of a stage.
+  /// All legal plans for a number of GPUs, largest tensor degree first; only those with `data`
+  /// replicas unless it is nil.
   public static func legal(
     for model: ModelConfiguration, on machine: GPUAllocation, data: Int? = nil
   ) -> [ParallelPlan] {
@@ -139,16 +136,21 @@ extension ParallelPlan {
       for pipeline in (1...rest).reversed() where rest % pipeline == 0 {
         let replicas = rest / pipeline
         guard data ?? replicas == replicas else { continue }
-        let degrees = model.experts == nil ? [1] : Set([1, tensor, tensor * replicas]).sorted()
-        for expert in degrees {
-          let plan = ParallelPlan(
-            tensor: tensor, pipeline: pipeline, data: replicas, expert: expert)
-          if plan.problem(with: model) == nil, machine.problem(with: plan) == nil {
-            plans.append(plan)
+        for columns in divisors(of: tensor) {
+          for expert in model.experts == nil ? [1] : divisors(of: tensor * replicas) {
+            let plan = ParallelPlan(
+              tensor: tensor, columns: columns, pipeline: pipeline, data: replicas, expert: expert)
+            if plan.problem(with: model) == nil, machine.problem(with: plan) == nil {
+              plans.append(plan)
+            }
           }
         }
       }
     }
     return plans
+  }
+
+  private static func divisors(of number: Int) -> [Int] {
+    (1...number).filter { number % $0 == 0 }
   }
 }

@@ -9,6 +9,15 @@ struct PhysicalBoundError: Error, CustomStringConvertible {
     "a step of \(predicted) is faster than its memory traffic and arithmetic at the data sheet's "
       + "rates, \(SimDuration.seconds(least))"
   }
+
+  /// Holds a stage's time to what the data sheet allows.
+  ///
+  /// - Throws: ``PhysicalBoundError`` if it is below; a millionth is left to rounding.
+  static func check(_ time: SimDuration, least: Double) throws {
+    guard time.seconds >= least * (1 - 1e-6) else {
+      throw PhysicalBoundError(predicted: time, least: least)
+    }
+  }
 }
 
 extension InferenceStep {
@@ -22,21 +31,11 @@ extension InferenceStep {
       sum + Double(part.count) * part.operations.reduce(0) { $0 + $1.work.leastSeconds(on: gpu) }
     }
   }
-
-  /// Holds a stage's time to what the data sheet allows.
-  ///
-  /// - Throws: ``PhysicalBoundError`` if it is below; a millionth is left to rounding.
-  func check(_ time: SimDuration, on gpu: GPU) throws {
-    let least = leastSeconds(on: gpu)
-    guard time.seconds >= least * (1 - 1e-6) else {
-      throw PhysicalBoundError(predicted: time, least: least)
-    }
-  }
 }
 
 extension StepOperation.Work {
   /// The larger of bytes over the memory's rate and operations over the peak; 0 for a collective.
-  fileprivate func leastSeconds(on gpu: GPU) -> Double {
+  func leastSeconds(on gpu: GPU) -> Double {
     let memory = Double(gpu.memoryBandwidth.bytesPerSecond)
     switch self {
     case .product(let kernel):

@@ -16,10 +16,11 @@ public struct PlanPattern: Hashable, Sendable {
 
   private enum Form: Hashable {
     case auto
+    case chosen([ParallelPlan])
     case degrees(tensor: Degree, columns: Int, pipeline: Degree, data: Degree, expert: Int?)
   }
 
-  private let form: Form
+  private var form: Form
 
   /// Parses a plan.
   ///
@@ -78,8 +79,18 @@ public struct PlanPattern: Hashable, Sendable {
       data: degrees[2] ?? .fixed(1), expert: expert)
   }
 
+  /// Whether the pattern stands for all legal plans, or for those that a search of them chose.
+  public var isAuto: Bool { text == "auto" }
+
   /// Whether the pattern stands for all legal plans.
-  public var isAuto: Bool { form == .auto }
+  var isOpen: Bool { form == .auto }
+
+  /// The pattern with some of its plans alone.
+  func among(_ plans: [ParallelPlan]) -> PlanPattern {
+    var pattern = self
+    pattern.form = .chosen(plans)
+    return pattern
+  }
 
   /// The plans this pattern means for a model on so many GPUs: one, or all legal ones for `auto`.
   ///
@@ -94,8 +105,9 @@ public struct PlanPattern: Hashable, Sendable {
     fits: (ParallelPlan) -> Bool = { _ in true }
   ) throws(WorkloadError) -> [ParallelPlan] {
     switch form {
-    case .auto:
-      let plans = ParallelPlan.legal(for: model, on: machine)
+    case .auto, .chosen:
+      var plans = ParallelPlan.legal(for: model, on: machine)
+      if case .chosen(let some) = form { plans = some.filter { $0.gpus == machine.gpus } }
       guard plans.isEmpty else { return plans }
       throw WorkloadError(
         "no plan splits \(model.name) over \(machine.gpus) GPUs",
@@ -156,6 +168,7 @@ public struct PlanPattern: Hashable, Sendable {
     func distance(_ other: ParallelPlan) -> Double {
       // A tie goes to the plan that keeps the tensor degree; replicas change the question most.
       1.01 * abs(log2(Double(other.tensor) / Double(plan.tensor)))
+        + 4 * abs(log2(Double(other.columns) / Double(plan.columns)))
         + abs(log2(Double(other.pipeline) / Double(plan.pipeline)))
         + 4 * abs(log2(Double(other.data) / Double(plan.data)))
         + 0.5 * abs(log2(Double(other.expert) / Double(plan.expert)))
@@ -173,16 +186,18 @@ extension PlanPattern {
   /// The name of the plans that a plan's strong scaling is compared with, at other GPU counts.
   ///
   /// A pattern is its own family. Under `auto` plans form the families `tp` (tensor alone),
-  /// `tp4xpp` (a tensor degree with the rest pipeline) and `tp4xpp2xdp` (the rest replicas). Those
-  /// of experts bear `ep`, and with replicas the degree where experts stay in a tensor group, as
-  /// `tp4xdpxep4`: experts over all replicas are another way to split, not another size of it.
+  /// `tp4xpp` (a tensor degree with the rest pipeline) and `tp4xpp2xdp` (the rest replicas), and
+  /// `tpc2`, `tp4c2xpp`, `tp4c2xpp2xdp` of grids with so many columns. Experts over all ranks of a
+  /// stage make a family `tpxep`, over fewer one for each number, as `tp4xdpxep4`: that is another
+  /// way to split, not another size of it.
   public func family(of plan: ParallelPlan) -> String {
     guard isAuto else { return text }
-    var experts = plan.expert > 1 ? "xep" : ""
-    if plan.data > 1 {
-      if plan.expert > 1 && plan.expert <= plan.tensor { experts += "\(plan.expert)" }
-      return "tp\(plan.tensor)" + (plan.pipeline > 1 ? "xpp\(plan.pipeline)" : "") + "xdp" + experts
-    }
-    return (plan.pipeline == 1 ? "tp" : "tp\(plan.tensor)xpp") + experts
+    let isScaledByTensor = plan.pipeline == 1 && plan.data == 1
+    var name = isScaledByTensor ? "tp" : "tp\(plan.rows)"
+    if plan.columns > 1 { name += "c\(plan.columns)" }
+    if plan.pipeline > 1 { name += plan.data > 1 ? "xpp\(plan.pipeline)" : "xpp" }
+    if plan.data > 1 { name += "xdp" }
+    guard plan.expert > 1 else { return name }
+    return name + (plan.expert == plan.tensor * plan.data ? "xep" : "xep\(plan.expert)")
   }
 }

@@ -65,6 +65,11 @@ public struct Prediction: Sendable {
     /// The mean time of a step over the other tokens; nil if there are none.
     public var tpot: SimDuration? { decode?.total }
 
+    /// What a front compares: TPOT, or TTFT where one token was asked for, and the yield of a GPU.
+    func point(gpus: Int) -> PlanPoint {
+      PlanPoint(time: tpot ?? ttft, yield: tokensPerSecond / Double(gpus))
+    }
+
     init(
       prefill: (ledger: CostLedger, microBatches: Int),
       decode: (ledger: CostLedger, microBatches: Int)?, workload: InferenceWorkload, replicas: Int,

@@ -96,21 +96,21 @@ public enum PredictionAnswers {
     return result
   }
 
-  /// The rows that no other beats in both TPOT and tokens per second and GPU, fastest first.
+  /// The rows that no other beats in both TPOT and tokens per second and GPU, fastest first; TTFT
+  /// stands for TPOT where one token was asked for.
   ///
   /// Of equal rows the first counts.
   /// - Returns: The places of the rows in `rows`.
   public static func paretoFront(of rows: [Prediction]) -> [Int] {
-    let points = rows.indices.compactMap { index -> (Int, SimDuration, Double)? in
-      guard let timing = rows[index].timing, let tpot = timing.tpot else { return nil }
-      return (index, tpot, timing.tokensPerSecond / Double(rows[index].gpus))
+    let points = rows.indices.compactMap { index in
+      rows[index].timing.map { (index, $0.point(gpus: rows[index].gpus)) }
     }
-    // By TPOT, then yield, then place: each point that yields more than all faster ones stays.
-    let sorted = points.sorted { ($0.1, -$0.2, $0.0) < ($1.1, -$1.2, $1.0) }
+    // By time, then yield, then place: each point that yields more than all faster ones stays.
+    let sorted = points.sorted { ($0.1.time, -$0.1.yield, $0.0) < ($1.1.time, -$1.1.yield, $1.0) }
     var best = -Double.infinity
     return sorted.filter { point in
-      defer { best = max(best, point.2) }
-      return point.2 > best
+      defer { best = max(best, point.1.yield) }
+      return point.1.yield > best
     }.map(\.0)
   }
 

@@ -50,15 +50,19 @@ public struct PredictionRequest: Sendable {
 extension PredictionRequest {
   /// One prediction per GPU count, plan and all-reduce, in that order.
   ///
-  /// An illegal plan is a row with its reason in a sweep. `auto` gives the plans that fit, or if
-  /// none does the one that needs least memory.
+  /// An illegal plan is a row with its reason in a sweep. `auto` gives the plans that
+  /// ``narrowed(timer:)`` finds.
   ///
   /// - Throws: ``WorkloadError`` if the question makes no sense as a whole, or if it is about a
   ///   single plan on a single GPU count and that is illegal; and what the timer throws.
   public func predictions(timer: inout some CollectiveTimer) throws -> [Prediction] {
     try check()
+    if plans.contains(where: \.isOpen) {
+      return try narrowed(timer: &timer).request.predictions(timer: &timer)
+    }
     var predictor = try predictor(timer)
     defer { timer = predictor.timer }
+    try prepare(&predictor)
     let isSweep = gpuCounts.count * plans.count > 1
     var rows: [Prediction] = []
     for gpus in gpuCounts {
@@ -75,7 +79,28 @@ extension PredictionRequest {
     return compared(rows)
   }
 
-  private func predictor<Timer: CollectiveTimer>(
+  /// Tells the timer what pricing the plans will ask it, as far as that is known.
+  private func prepare(_ predictor: inout Predictor<some CollectiveTimer>) throws {
+    var contexts: [PlanContext] = []
+    for gpus in gpuCounts {
+      guard let machine = try? GPUAllocation(gpus: gpus, of: topology) else { continue }
+      for pattern in plans {
+        guard let plans = try? pattern.plans(for: model, on: machine) else { continue }
+        for library in libraries {
+          contexts += plans.filter { problem(with: $0, library) == nil && predictor.fits($0) }
+            .map { PlanContext(plan: $0, machine: machine, library: library) }
+        }
+      }
+    }
+    predictor.timer.prepare(try contexts.flatMap(predictor.decodeCalls))
+    // A call that fails does so again when its plan is priced.
+    for isSecond in [false, true] {
+      predictor.timer.prepare(
+        contexts.flatMap { (try? predictor.prefillCalls($0, isSecond: isSecond)) ?? [] })
+    }
+  }
+
+  func predictor<Timer: CollectiveTimer>(
     _ timer: Timer
   ) throws(WorkloadError) -> Predictor<Timer> {
     Predictor(
@@ -85,7 +110,7 @@ extension PredictionRequest {
       timer: timer)
   }
 
-  private func check() throws(WorkloadError) {
+  func check() throws(WorkloadError) {
     guard workload.length <= model.maxPositions else {
       throw WorkloadError(
         "prompt \(workload.prompt) + decode \(workload.decode) is longer than the "
@@ -103,12 +128,14 @@ extension PredictionRequest {
   ) throws -> [Prediction] {
     let machine = try GPUAllocation(gpus: gpus, of: topology)
     var rows: [Prediction] = []
-    let plans = try pattern.plans(for: model, on: machine, fits: predictor.fits)
+    let plans = try pattern.plans(
+      for: model, on: machine,
+      fits: { [predictor] in problem(with: $0, library) == nil && predictor.fits($0) })
     for plan in plans {
-      guard plan.columns == 1 || library == .nccl else {
-        throw WorkloadError(
-          "\(plan) is a grid, whose all-reduces \(library.rawValue) does not serve",
-          fix: "give --all-reduce nccl, or a plan of one dimension")
+      if let problem = problem(with: plan, library) {
+        // A plan of `auto` is there for the libraries that serve it.
+        if pattern.isAuto { continue }
+        throw problem
       }
       let outcome = try predictor.predict(plan, on: machine, library: library)
       var prediction = row(gpus, pattern, library, nil)
@@ -160,41 +187,5 @@ extension PredictionRequest {
       }
       return prediction
     }
-  }
-}
-
-// MARK: - Several threads
-
-extension PredictionRequest {
-  /// One of the legal plans that ``predictions(timer:)`` prices.
-  public struct Case: Sendable {
-    let plan: ParallelPlan
-    let machine: GPUAllocation
-    let library: AllReduceLibrary
-  }
-
-  /// All of them, in the order in which they are priced.
-  public var cases: [Case] {
-    var cases: [Case] = []
-    for gpus in gpuCounts {
-      guard let machine = try? GPUAllocation(gpus: gpus, of: topology) else { continue }
-      for pattern in plans {
-        guard let plans = try? pattern.plans(for: model, on: machine) else { continue }
-        for library in libraries {
-          cases += plans.map { Case(plan: $0, machine: machine, library: library) }
-        }
-      }
-    }
-    return cases
-  }
-
-  /// Asks a timer what the prediction of a plan asks it, so that a timer that remembers knows.
-  ///
-  /// - Throws: What the timer throws.
-  public func rehearse(_ item: Case, timer: inout some CollectiveTimer) throws {
-    guard item.plan.columns == 1 || item.library == .nccl else { return }
-    var predictor = try predictor(timer)
-    defer { timer = predictor.timer }
-    _ = try predictor.predict(item.plan, on: item.machine, library: item.library)
   }
 }

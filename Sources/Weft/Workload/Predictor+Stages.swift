@@ -1,3 +1,34 @@
+/// The stages of a step with everything but what depends on the length of its sequences, which is
+/// all that changes from one decode step to the next.
+struct PricedStep {
+  /// What decides it.
+  struct Question: Hashable {
+    var context: PlanContext
+    /// The micro-batch, of sequences without a length.
+    var batch: StepBatch
+  }
+
+  /// One kind of stage.
+  struct Stage {
+    /// The operations but for ``attention``.
+    var operations = CostLedger()
+    /// The attention of decode, of any length, and how often it runs.
+    var attention: [(kernel: DecodeAttention, count: Int)] = []
+    /// What comes after the operations and hides nothing: the send, gaps between kernels.
+    var after = CostLedger()
+    /// The kernels and collectives.
+    var launches: Int
+    var isLast: Bool
+    /// The least seconds of ``operations`` by the data sheet.
+    var least = 0.0
+  }
+
+  /// The place in ``parts`` of every stage, in order.
+  var stages: [Int]
+  /// The different stages.
+  var parts: [Stage]
+}
+
 extension Predictor {
   /// What decides a stage's time: stages with the same are priced once.
   private struct StageKind: Hashable {
@@ -7,20 +38,9 @@ extension Predictor {
 
   /// The occupancy of every stage by one micro-batch.
   mutating func stageLedgers(_ context: Context, _ batch: StepBatch) throws -> [CostLedger] {
-    let plan = context.plan
-    let stages = plan.stages(of: model)
-    // The last stage sends its tokens back to the first, across the nodes if the replica does.
-    let crossings = context.machine.stageCrossings(of: plan)
-    let kinds = zip(stages, crossings + [crossings.contains(true)]).map {
-      StageKind(stage: $0, sendCrossesNodes: $1)
-    }
-    var priced: [StageKind: CostLedger] = [:]
-    return try kinds.map { kind in
-      if let known = priced[kind] { return known }
-      let ledger = try stageLedger(kind, context, batch)
-      priced[kind] = ledger
-      return ledger
-    }
+    let step = try pricedStep(context, batch)
+    let ledgers = try step.parts.map { try ledger(of: $0, batch) }
+    return step.stages.map { ledgers[$0] }
   }
 
   /// The operations of a stage in one step.
@@ -31,37 +51,90 @@ extension Predictor {
     ).step(of: stage, for: batch)
   }
 
-  private mutating func stageLedger(
+  /// The stages of a step but for the length of its sequences.
+  private mutating func pricedStep(_ context: Context, _ batch: StepBatch) throws -> PricedStep {
+    var question = PricedStep.Question(context: context, batch: batch)
+    question.batch.context = 0
+    if let known = steps[question] { return known }
+    let stages = context.plan.stages(of: model)
+    // The last stage sends its tokens back to the first, across the nodes if the replica does.
+    let crossings = context.machine.stageCrossings(of: context.plan)
+    var step = PricedStep(stages: [], parts: [])
+    var places: [StageKind: Int] = [:]
+    for (stage, crosses) in zip(stages, crossings + [crossings.contains(true)]) {
+      let kind = StageKind(stage: stage, sendCrossesNodes: crosses)
+      if let place = places[kind] {
+        step.stages.append(place)
+        continue
+      }
+      step.stages.append(step.parts.count)
+      places[kind] = step.parts.count
+      step.parts.append(try pricedStage(kind, context, batch))
+    }
+    steps[question] = step
+    return step
+  }
+
+  private mutating func pricedStage(
     _ kind: StageKind, _ context: Context, _ batch: StepBatch
-  ) throws -> CostLedger {
-    let launch = batch.isDecode ? engine.decodeLaunch : engine.prefillLaunch
+  ) throws -> PricedStep.Stage {
+    let launch = launch(of: batch)
     let step = step(of: kind.stage, context, batch)
-    var ledger = CostLedger()
+    var stage = PricedStep.Stage(launches: step.launches, isLast: kind.stage.isLast)
     for (operations, count) in step.parts where count > 0 {
       var part = CostLedger()
       for operation in operations {
+        if case .decodeAttention(let kernel) = operation.work {
+          stage.attention.append((kernel, count))
+          continue
+        }
         try charge(operation.work, context, launch: launch, to: &part)
+        stage.least += Double(count) * operation.work.leastSeconds(on: topology.gpu)
       }
-      ledger.add(part, times: count)
+      stage.operations.add(part, times: count)
     }
-    ledger.hideCollectives(share: engine.overlap)
-    try chargeSend(kind, context, batch, launch: launch, to: &ledger)
+    try chargeSend(kind, context, batch, launch: launch, to: &stage.after)
     let gaps =
       step.launches * profile.duration(.stepKernel)
       + step.collectives * profile.duration(.stepCollective)
-    ledger.add(gaps, to: .launch, boundBy: .launch)
+    stage.after.add(gaps, to: .launch, boundBy: .launch)
+    return stage
+  }
+
+  private func launch(of batch: StepBatch) -> StepLaunch {
+    batch.isDecode ? engine.decodeLaunch : engine.prefillLaunch
+  }
+
+  /// Adds what depends on the length of the sequences, and what depends on the whole.
+  private mutating func ledger(
+    of stage: PricedStep.Stage, _ batch: StepBatch
+  ) throws -> CostLedger {
+    let launch = launch(of: batch)
+    var ledger = stage.operations
+    var least = stage.least
+    for (kernel, count) in stage.attention {
+      var kernel = kernel
+      kernel.length = batch.context
+      let work = StepOperation.Work.decodeAttention(kernel)
+      var part = CostLedger()
+      kernels.charge(work, launch: launch, to: &part)
+      ledger.add(part, times: count)
+      least += Double(count) * work.leastSeconds(on: topology.gpu)
+    }
+    ledger.hideCollectives(share: engine.overlap)
+    ledger.add(stage.after)
     if launch == .eager {
       // The host starts kernels one by one while the GPU runs them: the slower of the two counts.
-      let host = step.launches * profile.duration(.launchEager)
+      let host = stage.launches * profile.duration(.launchEager)
       ledger.add(max(.zero, host - ledger.total), to: .host, boundBy: .host)
     }
     // One graph is one launch, eager prefill of a static batch hides what the host does besides.
     let isStaticPrefill = engine.batching == .static && launch == .eager && !batch.isDecode
-    if kind.stage.isLast && !isStaticPrefill {
+    if stage.isLast && !isStaticPrefill {
       let host = profile.duration(.hostStep) + batch.decodes * profile.duration(.hostSequence)
       ledger.add(host, to: .host, boundBy: .host)
     }
-    try step.check(ledger.total, on: topology.gpu)
+    try PhysicalBoundError.check(ledger.total, least: least)
     return ledger
   }
 
@@ -69,13 +142,8 @@ extension Predictor {
     _ work: StepOperation.Work, _ context: Context, launch: StepLaunch, to ledger: inout CostLedger
   ) throws {
     switch work {
-    case .product(let kernel): kernels.charge(kernel, as: .gemm, launch: launch, to: &ledger)
-    case .decodeAttention(let kernel):
-      kernels.charge(kernel, as: .attention, launch: launch, to: &ledger)
-    case .prefillAttention(let kernel):
-      kernels.charge(kernel, as: .attention, launch: launch, to: &ledger)
-    case .memoryBound(let kernel):
-      kernels.charge(kernel, as: .otherKernels, launch: launch, to: &ledger)
+    case .product, .decodeAttention, .prefillAttention, .memoryBound:
+      kernels.charge(work, launch: launch, to: &ledger)
     case .allReduce(let bytes, let type, let group):
       let layout = context.machine.layout(of: group, context.plan)
       let time = try allReduce(

@@ -6,8 +6,10 @@ struct Predictor<Timer: CollectiveTimer> {
   let engine: InferenceEngine
   let types: StepTypes
   let workload: InferenceWorkload
-  let kernels: KernelModel
+  var kernels: KernelModel
   var timer: Timer
+  /// What is known of steps, by this timer.
+  var steps: [PricedStep.Question: PricedStep] = [:]
 
   /// What is known of a legal plan: its need and, where that fits, its times.
   struct Outcome {
@@ -17,11 +19,13 @@ struct Predictor<Timer: CollectiveTimer> {
     var largestBatch: Int
   }
 
-  /// What stays the same over all steps of one plan.
-  struct Context {
-    var plan: ParallelPlan
-    var machine: GPUAllocation
-    var library: AllReduceLibrary
+  typealias Context = PlanContext
+
+  /// The same question to another timer.
+  func with<Other: CollectiveTimer>(timer: Other) -> Predictor<Other> {
+    Predictor<Other>(
+      model: model, topology: topology, profile: profile, engine: engine, types: types,
+      workload: workload, kernels: kernels, timer: timer)
   }
 
   /// The memory need and, where that fits, the times of a legal plan.
@@ -72,6 +76,13 @@ struct Predictor<Timer: CollectiveTimer> {
   }
 }
 
+/// What stays the same over all steps of one plan.
+struct PlanContext: Hashable {
+  var plan: ParallelPlan
+  var machine: GPUAllocation
+  var library: AllReduceLibrary
+}
+
 // MARK: - Static batches
 
 extension Predictor {
@@ -88,52 +99,73 @@ extension Predictor {
   /// that fits and makes prefill shortest; without a pipeline all at once.
   private mutating func predictStatic(_ context: Context) throws -> Outcome {
     let plan = context.plan
-    let counts = divisors(of: workload.batch, upTo: plan.pipeline > 1 ? workload.batch : 1)
-    let needs = counts.map {
-      (microBatches: $0, memory: memory(of: plan, batch: workload.batch, microBatches: $0))
-    }
     let largest = largest(upTo: 1 << 20) {
       memory(of: plan, batch: $0, microBatches: plan.pipeline > 1 ? max(1, $0) : 1)
     }
-    // NVRAR serves decode only: prefill stays with NCCL.
-    var prefill = context
-    prefill.library = .nccl
-    var best: (ledger: CostLedger, need: (microBatches: Int, memory: MemoryUse))?
-    // The most micro-batches first, whose messages are the shortest to simulate. Of equal times the
-    // fewest micro-batches win.
-    for need in needs.reversed() where problem(of: need.memory) == nil {
-      if let best, try silentPrefill(prefill, need.microBatches) > best.ledger.total { continue }
-      let ledger = try self.prefill(prefill, microBatches: need.microBatches)
-      if ledger.total <= best?.ledger.total ?? ledger.total { best = (ledger, need) }
-    }
-    guard let best else {
+    guard let best = try shortestPrefill(context) else {
       return Outcome(memory: leastMemory(of: plan), timing: nil, largestBatch: largest)
     }
     let timing = Prediction.Timing(
-      prefill: (best.ledger, best.need.microBatches), decode: try decode(context),
+      prefill: best, decode: try decode(context),
       workload: workload, replicas: plan.data, running: workload.batch)
-    return Outcome(memory: best.need.memory, timing: timing, largestBatch: largest)
+    return Outcome(
+      memory: memory(of: plan, batch: workload.batch, microBatches: best.microBatches),
+      timing: timing, largestBatch: largest)
   }
 
-  private func divisors(of number: Int, upTo limit: Int) -> [Int] {
+  /// The prefill with the number of micro-batches that makes it shortest, of equal ones the least;
+  /// nil if none fits.
+  ///
+  /// Numbers that would take longer than the best so far even if collectives took their least times
+  /// are not priced.
+  private mutating func shortestPrefill(
+    _ context: Context
+  ) throws -> (ledger: CostLedger, microBatches: Int)? {
+    var best: (ledger: CostLedger, microBatches: Int)?
+    for (microBatches, least) in try rankedPrefills(context) {
+      if let best, least > best.ledger.total { continue }
+      let ledger = try prefill(context, microBatches: microBatches)
+      if let best, (best.ledger.total, best.microBatches) < (ledger.total, microBatches) {
+        continue
+      }
+      best = (ledger, microBatches)
+    }
+    return best
+  }
+
+  /// The numbers of micro-batches that fit with their least times, shortest first.
+  func rankedPrefills(_ context: Context) throws -> [(microBatches: Int, least: SimDuration)] {
+    var least = with(timer: LeastTimer(topology: topology))
+    return zip(fittingCounts(context.plan), try least.prefills(context))
+      .map { (microBatches: $0, least: $1) }.sorted { $0.least < $1.least }
+  }
+
+  private func fittingCounts(_ plan: ParallelPlan) -> [Int] {
+    divisors(of: workload.batch, upTo: plan.pipeline > 1 ? workload.batch : 1).filter {
+      problem(of: memory(of: plan, batch: workload.batch, microBatches: $0)) == nil
+    }
+  }
+
+  /// The times of prefill in each number of micro-batches that fits, fewest first.
+  mutating func prefills(_ context: Context) throws -> [SimDuration] {
+    try fittingCounts(context.plan).map { try prefill(context, microBatches: $0).total }
+  }
+
+  func divisors(of number: Int, upTo limit: Int) -> [Int] {
     (1...max(1, min(number, limit))).filter { number % $0 == 0 }
   }
 
-  /// What a prefill takes at least: its time if nothing had to be communicated.
-  private func silentPrefill(_ context: Context, _ microBatches: Int) throws -> SimDuration {
-    var silent = Predictor<NoTime>(
-      model: model, topology: topology, profile: profile, engine: engine, types: types,
-      workload: workload, kernels: kernels, timer: NoTime())
-    let same = Predictor<NoTime>.Context(
-      plan: context.plan, machine: context.machine, library: context.library)
-    return try silent.prefill(same, microBatches: microBatches).total
+  func prefillBatch(microBatches: Int) -> StepBatch {
+    .prefill(workload.batch / microBatches, prompt: workload.prompt)
   }
 
-  private mutating func prefill(
+  mutating func prefill(
     _ context: Context, microBatches: Int
   ) throws -> CostLedger {
-    let stages = try stageLedgers(
-      context, .prefill(workload.batch / microBatches, prompt: workload.prompt))
+    // NVRAR serves decode only: prefill stays with NCCL.
+    var context = context
+    context.library = .nccl
+    let stages = try stageLedgers(context, prefillBatch(microBatches: microBatches))
     let schedule = PipelineSchedule(stages: stages.map(\.total), microBatches: microBatches)
     return ledger(of: stages, microBatches: microBatches, total: schedule.prefill)
   }
@@ -142,7 +174,7 @@ extension Predictor {
   /// divisors of the batch up to the number of stages; nil if there is no step.
   ///
   /// More micro-batches than stages cannot help: `m max(t)` is then the larger bound already.
-  private mutating func decode(
+  mutating func decode(
     _ context: Context
   ) throws -> (ledger: CostLedger, microBatches: Int)? {
     guard workload.decode > 1 else { return nil }
@@ -189,22 +221,4 @@ extension Predictor {
     ledger.add(total - ledger.total, to: .bubble, boundBy: .bubble)
     return ledger
   }
-}
-
-/// A timer of a machine whose GPUs need not wait for each other.
-private struct NoTime: CollectiveTimer {
-  private let none = CollectiveTime(
-    time: .zero, breakdown: TimeBreakdown(), bottleneck: .latency)
-
-  func allReduce(
-    bytes: Int, type: DataType, layout: Layout, library: AllReduceLibrary, launch: StepLaunch
-  ) -> CollectiveTime { none }
-
-  func exchange(
-    _ collective: Collective, bytes: Int, layout: Layout, launch: StepLaunch
-  ) -> CollectiveTime { none }
-
-  func pointToPoint(
-    bytes: Int, crossesNodes: Bool, pairs: Int, launch: StepLaunch
-  ) -> CollectiveTime { none }
 }

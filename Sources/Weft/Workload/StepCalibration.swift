@@ -80,7 +80,7 @@ extension PredictionRequest {
   /// The rows with the 95 % intervals of their TPOT, if the profile was calibrated on steps.
   ///
   /// - Parameters:
-  ///   - rows: What ``predictions(timer:)`` gave for this question.
+  ///   - rows: What ``predictions(timer:)`` gave for this question, narrowed if it has an `auto`.
   ///   - timer: The timer of that.
   /// - Returns: The rows in the same order.
   /// - Throws: What the timer throws.
@@ -88,6 +88,7 @@ extension PredictionRequest {
     _ rows: [Prediction], timer: inout some CollectiveTimer
   ) throws -> [Prediction] {
     guard let calibration = profile.stepCalibration else { return rows }
+    precondition(!plans.contains(where: \.isOpen), "A search may end elsewhere with other terms.")
     var changes = [[Double]](repeating: [], count: rows.count)
     for parameter in calibration.parameters {
       var moved = self

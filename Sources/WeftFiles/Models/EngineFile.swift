@@ -39,6 +39,7 @@ public struct EngineFile: Sendable {
     try batching.finish()
     engine.head = try Self.choice(&reader, "head")
     engine.fusedAllReduceLimit = try reader.optional("fused_all_reduce_limit", Limits.size)
+    engine.hasGrids = try reader.optionalBool("grids") ?? false
     engine.copiedLibraries = []
     for library in try reader.strings("copies_result_of") {
       guard let known = AllReduceLibrary(rawValue: library) else {

@@ -69,7 +69,8 @@ struct AnswersTests {
   }
 
   @Test func `the front holds what no other row beats`() throws {
-    let rows = try predict(try request(Llama.small(), plans: ["auto"], gpus: [4, 8]))
+    let plans = ["tp", "tp2xpp", "tp1xpp", "tp2xdp", "tp1xdp", "tp1xpp2xdp"]
+    let rows = try predict(try request(Llama.small(), plans: plans, gpus: [4, 8]))
     let front = PredictionAnswers.paretoFront(of: rows)
     func point(_ index: Int) throws -> (Double, Double) {
       let timing = try #require(rows[index].timing)

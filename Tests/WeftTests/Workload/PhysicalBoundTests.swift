@@ -72,9 +72,9 @@ struct PhysicalBoundTests {
     // Norms, rotary and activations come on top of weights and cache.
     let traffic = Double(2 * matrices + cache) / 1555e9
     #expect(least > traffic && least < 1.02 * traffic)
-    try step.check(.seconds(least), on: gpu)
+    try PhysicalBoundError.check(.seconds(least), least: least)
     let error = #expect(throws: PhysicalBoundError.self) {
-      try step.check(.seconds(0.99 * least), on: gpu)
+      try PhysicalBoundError.check(.seconds(0.99 * least), least: least)
     }
     #expect(error?.description.contains("faster than its memory traffic") == true)
   }

@@ -32,11 +32,12 @@ struct PlanTests {
   @Test func `auto is every legal plan`() throws {
     #expect(
       try plans("auto", gpus: 4) == [
-        "tp4", "tp2xpp2", "tp2xdp2", "tp1xpp4", "tp1xpp2xdp2", "tp1xdp4",
+        "tp4", "tp2c2", "tp1c4", "tp2xpp2", "tp1c2xpp2", "tp2xdp2", "tp1c2xdp2", "tp1xpp4",
+        "tp1xpp2xdp2", "tp1xdp4",
       ]
     )
     // 128 GPUs of 80 layers: no tensor degree of one, and 64 heads leave out 128.
-    let whole = try plans("auto", gpus: 128).filter { !$0.contains("dp") }
+    let whole = try plans("auto", gpus: 128).filter { !$0.contains("dp") && !$0.contains("c") }
     #expect(
       whole == ["tp64xpp2", "tp32xpp4", "tp16xpp8", "tp8xpp16", "tp4xpp32", "tp2xpp64"])
   }
@@ -168,6 +169,21 @@ struct PlanTests {
     #expect(auto.family(of: ParallelPlan(tensor: 4, pipeline: 4)) == "tp4xpp")
     let own = try PlanPattern("tp4xpp")
     #expect(own.family(of: ParallelPlan(tensor: 4)) == "tp4xpp")
+  }
+
+  @Test func `auto deals experts in every way`() throws {
+    let plans = try plans("auto", gpus: 4, model: try Mixture.small())
+    #expect(
+      plans.filter { $0.hasPrefix("tp2") } == [
+        "tp2xpp2", "tp2xpp2xep2", "tp2xdp2", "tp2xdp2xep2", "tp2xdp2xep4",
+      ])
+  }
+
+  @Test func `grids of one number of columns are a family`() throws {
+    let auto = try PlanPattern("auto")
+    #expect(auto.family(of: ParallelPlan(tensor: 16, columns: 2)) == "tpc2")
+    #expect(auto.family(of: ParallelPlan(tensor: 16, columns: 2, pipeline: 4)) == "tp8c2xpp")
+    #expect(auto.family(of: ParallelPlan(tensor: 4, columns: 4, data: 2)) == "tp1c4xdp")
   }
 
   @Test func `experts in a tensor group and over replicas are two families`() throws {
