@@ -23,6 +23,9 @@ public struct Costs: Hashable, Sendable {
     /// What one lane moves per second: the wire bytes of a message it sends, receives or forwards,
     /// or all bytes that a local operation reads and writes; nil if it takes no time.
     public var laneBandwidth: Bandwidth?
+    /// The same for what is neither a message nor in cells: puts and sums of plain data; nil if they
+    /// are no different.
+    public var plainBandwidth: Bandwidth?
 
     /// Creates the costs of a kernel.
     public init(launch: SimDuration, laneBandwidth: Bandwidth?) {

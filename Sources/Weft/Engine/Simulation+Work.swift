@@ -7,7 +7,7 @@ extension Simulation where Network: ~Copyable {
     let isStreaming = lanes[index].streamed >= 0
     lanes[index].stage = isStreaming ? .drain : .emit
     let operation = lanes[index].operation
-    guard let rate = costs.kernels[Int(lanes[index].kernel)].laneBandwidth,
+    guard let rate = laneRate(index, operation),
       case let moved = bytesMoved(index, operation), moved > 0
     else { return !isStreaming || drain(index, at: time) }
     var duration = costs.work(moved, at: rate)
@@ -30,6 +30,18 @@ extension Simulation where Network: ~Copyable {
     lanes[index].path.reduction += duration
     queue.push(Event(.lane, Int32(index)), at: lanes[index].now)
     return false
+  }
+
+  /// What a lane moves per second for an operation; nil if it takes no time.
+  private mutating func laneRate(_ index: Int, _ operation: Operation) -> Bandwidth? {
+    let kernel = Int(lanes[index].kernel)
+    let rate = costs.kernels[kernel].laneBandwidth
+    guard let plain = costs.kernels[kernel].plainBandwidth,
+      operation.kind == .put || operation.actions.isDisjoint(with: [.receive, .send]),
+      expansion(operation.source) == 1, expansion(operation.destination) == 1,
+      !operation.actions.contains(.reduce) || expansion(operation.addend) == 1
+    else { return rate }
+    return plain
   }
 
   /// The rate in bytes per second that a lane's bytes leave with.

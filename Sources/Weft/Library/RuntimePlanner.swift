@@ -72,9 +72,12 @@ struct RuntimePlanner {
       kernels: kernels.enumerated().map { index, kernel in
         // A fused kernel has one block per lane throughout, and lanes that meet in between.
         let fills = kernel.grid == .device && !isFused
-        return Costs.KernelCosts(
+        var costs = Costs.KernelCosts(
           launch: index == 0 || !isFused ? start : profile.duration(.runtimeMeet),
           laneBandwidth: fills ? device : plan.hasCells ? cells : block)
+        // Puts and sums move as whole messages do, whatever the wire.
+        if !fills { costs.plainBandwidth = profile.bandwidth(.runtimeSimpleLane) }
+        return costs
       },
       slots: plan.runtimeSlots, framing: wire.framing,
       receive: Costs.ByMedium(scaleUp: step, network: step),
