@@ -199,8 +199,10 @@ struct CalibrateCommand: ParsableCommand {
           way.algorithm = algorithm
           way.layout = Layout(nodes: nodes, ranksPerNode: sample.layout.ranksPerNode)
           way.call.bytes = 0
+          // How it is started changes one term alone, which any call tells of.
+          way.call.launch = samples[0].call.launch
           guard way.layout.ranks > 1, seen.insert(way).inserted else { continue }
-          for power in stride(from: 3, through: 24, by: 3) {
+          for power in powers(like: sample) {
             way.call.bytes = 1 << power
             result.append(way)
           }
@@ -217,6 +219,12 @@ struct CalibrateCommand: ParsableCommand {
       + [NCCLTuner.Algorithm.ring, .tree].flatMap { name in
         NCCLTuner.ProtocolName.allCases.map { .nccl(name, $0) }
       }
+  }
+
+  /// The sizes to try, as powers of two: fewer where there are many ways to run a call.
+  private static func powers(like sample: CollectiveSample) -> StrideThrough<Int> {
+    if case .runtime = sample.pricing { return stride(from: 10, through: 24, by: 7) }
+    return stride(from: 3, through: 24, by: 3)
   }
 
   /// The nodes to try: of a library half and twice as many too, of the runtime what it ran on, since

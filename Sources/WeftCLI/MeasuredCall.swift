@@ -148,7 +148,10 @@ struct MeasuredCall: Hashable {
       _ text: String?, _: Name.Type
     ) throws(Unserved) -> Name? {
       guard let text else { return nil }
-      guard let name = Name(rawValue: text.lowercased()) else {
+      // Weft's own samples name NCCL's algorithms as its command line does.
+      let own = text.lowercased()
+      let name = own.hasPrefix("nccl:") ? String(own.dropFirst("nccl:".count)) : own
+      guard let name = Name(rawValue: name) else {
         throw Unserved(reason: "Weft has no NCCL with '\(text)'")
       }
       return name

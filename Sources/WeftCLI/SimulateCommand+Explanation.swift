@@ -117,7 +117,7 @@ extension SimulateCommand {
       case .integer(let bytes) = record["size_bytes"]
     else { return nil }
     func list(_ name: String, _ unit: String) -> String? {
-      guard case .object(let values) = explanation[name] else { return nil }
+      guard case .object(let values) = explanation[name], !values.fields.isEmpty else { return nil }
       return values.fields.map { field in
         guard case .number(let number) = field.value else { return field.name }
         return "\(field.name): \((number * 10).rounded() / 10)\(unit)"

@@ -45,13 +45,13 @@ extension CollectiveCalibration {
       })
     {
       let gain = information.gain(rows[best])
-      guard gain > 0.05 else { break }
       let before = information.terms.indices.map { information.error($0) }
       information.add(rows[best])
-      let index =
-        before.indices.max {
-          before[$0] - information.error($0) < before[$1] - information.error($1)
-        } ?? 0
+      // The term whose error falls by the largest share; less than a twentieth is not worth a run.
+      let remaining = before.indices.map { information.error($0) / before[$0] }
+      guard gain > 0.05, let index = remaining.indices.min(by: { remaining[$0] < remaining[$1] }),
+        remaining[index] < 0.95
+      else { break }
       result.append(
         MeasurementSuggestion(
           sample: possible[best], gain: gain, term: information.terms[index].name,

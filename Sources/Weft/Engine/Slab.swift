@@ -9,7 +9,8 @@ import Glibc
   private(set) var capacity: Int
   private(set) var count: Int
 
-  init(minimumCapacity: Int = 16) {
+  /// Small tables begin large enough to seldom grow.
+  init(minimumCapacity: Int = 128) {
     capacity = max(1, minimumCapacity)
     unsafe base = Self.allocate(capacity)
     count = 0

@@ -52,7 +52,8 @@ public struct Prediction: Sendable {
     public var running: Int
     /// The bounds of the 95 % interval of ``tpot``; nil without a calibrated profile.
     public var tpotInterval: ClosedRange<SimDuration>?
-    /// Output tokens of all replicas per second of ``latency``.
+    /// Output tokens of all replicas per second: of ``latency``, or of what every request takes of the
+    /// GPUs where that is longer.
     public var tokensPerSecond: Double
     /// The time of a request: ``ttft`` + (decode - 1) ``tpot``.
     public var latency: SimDuration
@@ -73,7 +74,7 @@ public struct Prediction: Sendable {
     init(
       prefill: (ledger: CostLedger, microBatches: Int),
       decode: (ledger: CostLedger, microBatches: Int)?, workload: InferenceWorkload, replicas: Int,
-      running: Int
+      running: Int, perRequest: SimDuration = .zero
     ) {
       self.running = running
       self.prefill = prefill.ledger
@@ -84,7 +85,8 @@ public struct Prediction: Sendable {
       if let decode { batch.add(decode.ledger, times: workload.decode - 1) }
       latency = batch.total
       bottleneck = batch.bottleneck
-      tokensPerSecond = Double(replicas * running * workload.decode) / latency.seconds
+      let seconds = max(latency.seconds, Double(running) * perRequest.seconds)
+      tokensPerSecond = Double(replicas * running * workload.decode) / seconds
     }
   }
 }

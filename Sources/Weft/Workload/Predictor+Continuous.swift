@@ -2,11 +2,12 @@
 /// pieces that ride on the decode steps of the others.
 ///
 /// In the steady state every request needs its `n` pieces once per `decode` steps, so of the steps
-/// a token takes, `running n / decode` carry a piece:
+/// a token of one request takes, `(running - 1) n / decode` carry a piece of another:
 ///
-///     TPOT = t(running) + running / decode x sum over pieces of (t(running + piece) - t(running))
+///     TPOT = t(running) + (running - 1) / decode x sum over pieces of (t(running + piece) - t(running))
 ///
-/// with sequences of mean length. Requests beyond what fits in memory wait, which is in neither
+/// with sequences of mean length. However many are under way, the GPUs take what all pieces of a
+/// request add for every request, which bounds the throughput where few tokens are asked for. Requests beyond what fits in memory wait, which is in neither
 /// TTFT nor TPOT. TTFT is the time of one request's pieces.
 extension Predictor {
   /// The need of `running` requests at their mean length, the newest with a piece in the layers.
@@ -29,6 +30,11 @@ extension Predictor {
     largest(upTo: 1 << 20) { memory(of: plan, running: $0, chunk: chunk) }
   }
 
+  /// The prompts of others that pass during a token of one request.
+  private func promptsPerToken(_ running: Int) -> Double {
+    Double(running - 1) / Double(workload.decode)
+  }
+
   mutating func predictContinuous(_ context: Context, chunk: Int) throws -> Outcome {
     let plan = context.plan
     let largest = largestRunning(plan, chunk: chunk)
@@ -42,7 +48,7 @@ extension Predictor {
     let timing = Prediction.Timing(
       prefill: (best.prefill, 1),
       decode: workload.decode > 1 ? (best.decode, plain.microBatches) : nil,
-      workload: workload, replicas: plan.data, running: running)
+      workload: workload, replicas: plan.data, running: running, perRequest: best.added)
     return Outcome(
       memory: memory(of: plan, running: running, chunk: chunk), timing: timing,
       largestBatch: largest)
@@ -105,9 +111,10 @@ extension Predictor {
 
   private mutating func steadyStep(
     _ context: Context, _ plain: PlainStep, running: Int, chunk: Int
-  ) throws -> (decode: CostLedger, prefill: CostLedger) {
+  ) throws -> (decode: CostLedger, prefill: CostLedger, added: SimDuration) {
     var decode = plain.period
-    let share = Double(running) / Double(workload.decode)
+    var added = SimDuration.zero
+    let share = promptsPerToken(running)
     var prefill = CostLedger()
     for mixed in mixedBatches(plain.batch, chunk) {
       let stages = try mixedStages(context, mixed)
@@ -116,8 +123,9 @@ extension Predictor {
       // What the piece adds to the period is what it adds to the slowest stage.
       let slowest = stages.indices.max { stages[$0].total < stages[$1].total } ?? 0
       decode.add(stages[slowest], beyond: plain.stages[slowest], scaledBy: share)
+      added += stages[slowest].total - plain.stages[slowest].total
     }
-    return (decode, prefill)
+    return (decode, prefill, added)
   }
 
   /// Prompts go through the library that serves long messages.
@@ -139,7 +147,7 @@ extension Predictor {
     _ least: inout Predictor<LeastTimer>
   ) throws -> (ttft: SimDuration, tpot: Double) {
     let plain = try fastestPlain(context, running)
-    let share = Double(running) / Double(workload.decode)
+    let share = promptsPerToken(running)
     let mixed = try least.pieces(context, plain.batch, chunk)
     let before = plain.stages.map(\.total).max() ?? .zero
     let added = mixed.slowest.seconds - Double(mixed.count) * before.seconds
@@ -153,7 +161,7 @@ extension Predictor {
   mutating func steadyBound(
     _ context: Context, _ running: Int, _ chunk: Int
   ) throws -> (ttft: SimDuration, tpot: Double) {
-    let share = Double(running) / Double(workload.decode)
+    let share = promptsPerToken(running)
     let bounds = try microBatchCounts(context.plan, running).map {
       let plain = try plainStep(context, running, $0)
       let mixed = try pieces(context, plain.batch, chunk)
