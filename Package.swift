@@ -25,7 +25,8 @@ let package = Package(
   ],
   targets: [
     // Pure functions of values: no Foundation, no package. See docs/decisions.md for the arrows.
-    .target(name: "Weft", swiftSettings: settings + [.strictMemorySafety()]),
+    .target(
+      name: "Weft", dependencies: ["CPrefetch"], swiftSettings: settings + [.strictMemorySafety()]),
     .target(
       name: "WeftFiles",
       dependencies: ["Weft", "CWeftPlan", .product(name: "Yams", package: "Yams")],
@@ -48,6 +49,7 @@ let package = Package(
     .systemLibrary(
       name: "CGSL", pkgConfig: "gsl", providers: [.apt(["libgsl-dev"]), .brew(["gsl"])]),
     .target(name: "CWeftPlan"),
+    .target(name: "CPrefetch"),
 
     .target(
       name: "TestSupport", dependencies: ["Weft"], path: "Tests/TestSupport",

@@ -37,13 +37,65 @@ struct LaneState<Cursor: OperationCursor> {
   var waits = false
   /// By bits, the inboxes from which messages were put into ports.
   var spilledInboxes: UInt8 = 0
-  /// How many of those were not taken yet.
+  /// Whether the operation goes on with the elements of the one before; of use where the simulation
+  /// remembers operations.
+  var continues = false
+  /// How many messages were put into ports and not taken yet.
   var spilled: Int32 = 0
-  var call: Int32 = 0
   /// The number of operations fetched in this call.
   var step: Int32 = 0
+  var call: Int16 = 0
   /// The kernel that the lane runs.
-  var kernel: Int32 = 0
+  var kernel: Int16 = 0
+  var operation = LaneOperation(Operation(.barrier))
+  var cursor: Cursor
+
+  init(cursor: Cursor) { self.cursor = cursor }
+
+  /// Goes on no earlier than a moment that another lane or message has come to.
+  mutating func wait(until moment: SimDuration, path other: TimeBreakdown) {
+    guard moment > now else { return }
+    now = moment
+    path = other
+  }
+}
+
+/// What the engine needs of an operation: of places, only the buffers.
+struct LaneOperation {
+  let from: Port
+  let to: Port
+  let count: Int
+  let kind: Operation.Kind
+  let actions: Operation.Actions
+  let via: Operation.Via
+  let source: UInt8
+  let addend: UInt8
+  let destination: UInt8
+
+  @inline(__always)
+  init(_ operation: Operation) {
+    from = operation.from
+    to = operation.to
+    count = operation.count
+    kind = operation.kind
+    actions = operation.actions
+    via = operation.via
+    source = operation.source.buffer
+    addend = operation.addend.buffer
+    destination = operation.destination.buffer
+  }
+
+  /// Whether it takes a message or flag from ``from``.
+  @inline(__always)
+  var awaits: Bool { kind == .wait || actions.contains(.receive) }
+
+  /// Whether it sends a message or flag through ``to``.
+  @inline(__always)
+  var sends: Bool { kind == .put || kind == .signal || actions.contains(.send) }
+}
+
+/// What a lane keeps besides where lanes take time for what they do, or wait for slots.
+struct LaneWork {
   /// The message that the operation works on while it still arrives; -1 if none.
   var streamed: Int32 = -1
   /// The message that the operation passes those lines on in; -1 if none.
@@ -52,23 +104,8 @@ struct LaneState<Cursor: OperationCursor> {
   ///
   /// A port that was swept out has another key.
   var lastOutgoing: Int32 = -1
-  var operation = Operation(.barrier)
-  var cursor: Cursor
-
-  init(cursor: Cursor) { self.cursor = cursor }
-
-  /// Reads something of every cache line that a message to the lane touches.
-  func touchInboxes() -> Int64 {
-    Int64(truncatingIfNeeded: awaitedKey) &+ path.scaleUpSerialization.picoseconds
-      &+ Int64(stage.rawValue)
-  }
-
-  /// Goes on no earlier than a moment that another lane or message has come to.
-  mutating func wait(until moment: SimDuration, path other: TimeBreakdown) {
-    guard moment > now else { return }
-    now = moment
-    path = other
-  }
+  /// What the last operation that was no meeting leaves at hand.
+  var atHand = AtHand()
 }
 
 /// What the operation before left in a lane's registers and caches.

@@ -62,9 +62,6 @@ struct MessageState {
   /// Whether it is known when all of it is there.
   var isSettled: Bool { lastByte >= .zero && !isOpen }
 
-  /// Reads something of every cache line that taking it touches.
-  func touch() -> Int64 { path.launch.picoseconds &+ path.posting.picoseconds &+ Int64(next) }
-
   /// The lane it goes to.
   var receiver: Int { PortTable.target(ofKey: key) }
 

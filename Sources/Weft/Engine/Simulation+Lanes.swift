@@ -22,7 +22,6 @@ extension Simulation where Network: ~Copyable {
         stage = .emit
       case .emit:
         emit(index, at: time)
-        if remembers { atHand[index] = AtHand(lanes[index].operation) }
         stage = .fetch
       case .meet, .end:
         lanes[index].stage = stage
@@ -36,9 +35,18 @@ extension Simulation where Network: ~Copyable {
   @inline(__always)
   mutating func fetch(_ index: Int) -> LaneState<S.Cursor>.Stage {
     guard let operation = lanes[index].cursor.next() else { return .end }
-    lanes[index].operation = operation
+    lanes[index].operation = LaneOperation(operation)
     lanes[index].step += 1
-    return operation.kind == .barrier || operation.kind == .kernel ? .meet : .input
+    if operation.kind == .barrier || operation.kind == .kernel { return .meet }
+    if remembers { remember(operation, by: index) }
+    return .input
+  }
+
+  /// Notes whether an operation goes on with what is at hand, and what it will leave there.
+  @inline(never)
+  private mutating func remember(_ operation: Operation, by index: Int) {
+    lanes[index].continues = works[index].atHand.continues(with: operation)
+    works[index].atHand = AtHand(operation)
   }
 
   /// Spends what it takes to turn to an operation; an event goes on with it.
@@ -56,8 +64,7 @@ extension Simulation where Network: ~Copyable {
   /// It looks for the messages of all children at once.
   @inline(__always)
   mutating func looksLate(_ index: Int, for start: SimDuration) -> Bool {
-    costs.looksWhenFree && start < lanes[index].now
-      && !atHand[index].continues(with: lanes[index].operation)
+    costs.looksWhenFree && start < lanes[index].now && !lanes[index].continues
   }
 
   /// Takes a free slot of the port that the operation sends through; false if there is none.
@@ -121,7 +128,7 @@ extension Simulation where Network: ~Copyable {
       lanes[other].now = moment
       lanes[other].path = path
       lanes[other].stage = .fetch
-      if kernel >= 0 { lanes[other].kernel = Int32(kernel) }
+      if kernel >= 0 { lanes[other].kernel = Int16(kernel) }
       if endsCall {
         lanes[other].call += 1
         lanes[other].step = 0
@@ -169,10 +176,10 @@ extension Simulation where Network: ~Copyable {
 
   /// The port that a lane sends through.
   mutating func outgoing(_ index: Int, _ key: UInt64) -> Int32 {
-    let last = lanes[index].lastOutgoing
+    let last = works[index].lastOutgoing
     if last >= 0 && ports[last].key == key { return last }
     let found = ports.port(key)
-    lanes[index].lastOutgoing = found
+    works[index].lastOutgoing = found
     return found
   }
 }

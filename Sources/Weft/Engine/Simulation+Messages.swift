@@ -246,7 +246,7 @@ extension Simulation where Network: ~Copyable {
         lanes[index].path.scaleUpQueueing += time - begin
       }
     }
-    lanes[index].streamed = id
+    works[index].streamed = id
     lanes[index].taken = messages[id].port
     lanes[index].awaited = -1
     return true

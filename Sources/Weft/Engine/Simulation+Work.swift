@@ -4,7 +4,7 @@ extension Simulation where Network: ~Copyable {
   /// Does the operation's own work; false if it ends later, when an event will go on with it.
   mutating func work(_ index: Int, at time: SimDuration) -> Bool {
     assert(lanes[index].now == time, "A lane works in the present.")
-    let isStreaming = lanes[index].streamed >= 0
+    let isStreaming = works[index].streamed >= 0
     lanes[index].stage = isStreaming ? .drain : .emit
     let operation = lanes[index].operation
     guard let rate = laneRate(index, operation),
@@ -17,9 +17,9 @@ extension Simulation where Network: ~Copyable {
       let id = send(
         index, at: time, sourceRate: pace(moved, operation, in: duration, at: rate),
         isOpen: isStreaming)
-      if isStreaming { lanes[index].passedOn = id }
+      if isStreaming { works[index].passedOn = id }
     }
-    if costs.furtherPeerShare < 1 && atHand[index].continues(with: operation) {
+    if costs.furtherPeerShare < 1 && lanes[index].continues {
       duration = duration.scaled(by: costs.furtherPeerShare)
     }
     if fabric.hasConditions {
@@ -33,7 +33,7 @@ extension Simulation where Network: ~Copyable {
   }
 
   /// What a lane moves per second for an operation; nil if it takes no time.
-  private mutating func laneRate(_ index: Int, _ operation: Operation) -> Bandwidth? {
+  private mutating func laneRate(_ index: Int, _ operation: LaneOperation) -> Bandwidth? {
     let kernel = Int(lanes[index].kernel)
     let rate = costs.kernels[kernel].laneBandwidth
     guard let plain = costs.kernels[kernel].plainBandwidth,
@@ -46,7 +46,7 @@ extension Simulation where Network: ~Copyable {
 
   /// The rate in bytes per second that a lane's bytes leave with.
   private func pace(
-    _ moved: Int, _ operation: Operation, in time: SimDuration, at rate: Bandwidth
+    _ moved: Int, _ operation: LaneOperation, in time: SimDuration, at rate: Bandwidth
   ) -> Int {
     guard costs.grainOverhead > .zero || costs.countsAccesses, time > .zero else {
       return rate.bytesPerSecond
@@ -59,7 +59,7 @@ extension Simulation where Network: ~Copyable {
 
   /// Waits for the last line of the message that the operation streams; false if it is not there.
   mutating func drain(_ index: Int, at time: SimDuration) -> Bool {
-    let id = lanes[index].streamed
+    let id = works[index].streamed
     lanes[index].stage = .drain
     guard messages[id].isSettled, let arrival = messages[id].arrival else {
       messages[id].drainer = Int32(index)
@@ -75,11 +75,11 @@ extension Simulation where Network: ~Copyable {
     var path = tailPath(id)
     path.reduction += grain
     lanes[index].wait(until: last, path: path)
-    lanes[index].streamed = -1
+    works[index].streamed = -1
     messages.release(id)
-    let passedOn = lanes[index].passedOn
+    let passedOn = works[index].passedOn
     if passedOn >= 0 {
-      lanes[index].passedOn = -1
+      works[index].passedOn = -1
       messages[passedOn].close(at: lanes[index].now, path: lanes[index].path)
       arrived(passedOn)
     }
@@ -120,7 +120,7 @@ extension Simulation where Network: ~Copyable {
   /// The bytes that a lane moves for an operation, as ``Costs/KernelCosts/laneBandwidth`` counts.
   ///
   /// A NIC reads what is put through it by itself.
-  private mutating func bytesMoved(_ index: Int, _ operation: Operation) -> Int {
+  private mutating func bytesMoved(_ index: Int, _ operation: LaneOperation) -> Int {
     let payload = operation.count * costs.elementBytes
     if operation.kind == .put && !crossesNodes(index, operation.to) {
       let read = costs.countsAccesses ? payload * expansion(operation.source) : 0
@@ -147,9 +147,8 @@ extension Simulation where Network: ~Copyable {
       + (operands + (actions.contains(.store) ? 1 : 0)) * payload
   }
 
-  private mutating func expansion(_ location: Location) -> Int {
-    expansions[Int(location.buffer)]
-  }
+  /// The bytes that a buffer stores per byte of data.
+  private mutating func expansion(_ buffer: UInt8) -> Int { expansions[Int(buffer)] }
 
   // MARK: - Messages
 

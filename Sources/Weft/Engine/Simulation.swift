@@ -28,8 +28,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   ///
   /// Of use where lanes stream, and kept there alone.
   var departures: Slab<TimeBreakdown>
-  /// By lane, where an operation may go on with the elements of the one before.
-  var atHand: Slab<AtHand>
+  /// By lane, where lanes take time for what they do, or wait for slots.
+  var works: Slab<LaneWork>
   /// The end of every member's last call but one, and where the time up to it went.
   var ends: Slab<CallEnd>
   var slowest = SlowestCall()
@@ -52,8 +52,6 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var violation: SimulationError?
   var timeInNode = TransferTime()
   var timeBetween = TransferTime()
-  /// Keeps what was read ahead from being found useless.
-  var fetchedSum: Int64 = 0
   var running: Int
   var messageCount = 0
   var byteCount = 0
@@ -75,16 +73,21 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     let laneCount = fold.members * schedule.lanes
     network = Network(fabric: fabric, fold: fold)
     messages = Pool(minimumCapacity: laneCount)
-    countsSlots = costs.slots < .max
-    hasWork = costs.streamGrain != nil || costs.kernels.contains { $0.laneBandwidth != nil }
+    let countsSlots = costs.slots < .max
+    self.countsSlots = countsSlots
+    let hasWork = costs.streamGrain != nil || costs.kernels.contains { $0.laneBandwidth != nil }
+    self.hasWork = hasWork
     isPosted = costs.proxy != nil || fabric.hasConditions
-    remembers = costs.remembersOperations
+    let remembers = costs.remembersOperations
+    self.remembers = remembers
     takesTurns = costs.operation > .zero
     ports = PortTable(lanes: countsSlots ? laneCount : 1)
     lanes = Slab(minimumCapacity: laneCount)
     members = Slab(repeating: MemberState(), count: fold.members)
     departures = Slab(minimumCapacity: costs.streamGrain == nil ? 0 : laneCount)
-    atHand = Slab(repeating: AtHand(), count: costs.remembersOperations ? laneCount : 0)
+    // By names of their own: read as properties there, they are miscompiled (Swift 6.3).
+    let keepsWork = hasWork || remembers || countsSlots
+    works = Slab(repeating: LaneWork(), count: keepsWork ? laneCount : 0)
     ends = Slab(repeating: CallEnd(), count: calls > 1 && period == .last ? fold.members : 0)
     lanesPerRank = Divider(schedule.lanes)
     running = laneCount
@@ -105,13 +108,9 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
       queue.push(Event(.lane, Int32(index)), at: launch)
     }
     let isLarge = lanes.count >= Self.large
-    var fetched = 0
     while let (time, event) = queue.popFirst() {
       eventCount += 1
-      if isLarge {
-        fetched -= 1
-        if fetched < 0 { fetched = fetchAhead() }
-      }
+      if isLarge { lookAhead() }
       switch event.kind {
       case .lane:
         advance(Int(event.subject), at: time)
@@ -130,48 +129,82 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   /// Lanes from which their state no longer fits a cache of the second level.
   private static var large: Int { 2048 }
 
-  /// Reads what the next few events of this moment will touch, so that memory answers all of them
-  /// at once instead of one after the other; how many these are.
+  /// Asks memory for what the next events of this moment will touch.
   ///
   /// Events of a moment lead to places that no hardware foresees. With a million ranks most of a
   /// run's time went into waiting for memory: docs/decisions.md.
-  private mutating func fetchAhead() -> Int {
-    let count = min(16, queue.presentCount)
-    var sum: Int64 = 0
-    for place in 0..<count {
-      let event = queue.present(place)
-      if event.kind == .lane { sum &+= lanes.touch(Int(event.subject)) }
+  @inline(__always)
+  private mutating func lookAhead() {
+    if queue.isFirstOfMoment {
+      for place in 0..<min(Self.far, queue.presentCount) { prefetch(place) }
+      for place in 0..<min(Self.near, queue.presentCount) { prepare(place) }
+    } else {
+      if queue.presentCount >= Self.far { prefetch(Self.far - 1) }
+      if queue.presentCount >= Self.near { prepare(Self.near - 1) }
     }
-    for place in 0..<count {
-      let event = queue.present(place)
-      if event.kind == .lane { sum &+= prepare(Int(event.subject)) }
+  }
+
+  /// How many events ahead their own subjects are asked for, and how many what these lead to.
+  private static var far: Int { 16 }
+  private static var near: Int { 8 }
+
+  /// Asks for what an event is about.
+  @inline(__always)
+  private mutating func prefetch(_ place: Int) {
+    let event = queue.present(place)
+    if event.kind == .lane {
+      lanes.prefetch(Int(event.subject))
+    } else if case let id = message(of: event), id >= 0 {
+      messages.prefetch(id)
     }
-    fetchedSum &+= sum
-    return count
+  }
+
+  /// Asks for what the subject of an event leads to.
+  @inline(__always)
+  private mutating func prepare(_ place: Int) {
+    let event = queue.present(place)
+    if event.kind == .lane {
+      prepare(lane: Int(event.subject))
+    } else if case let id = message(of: event), id >= 0 {
+      lanes.prefetch(messages[id].receiver, bytes: 128)
+      network.prefetch(messages[id].route)
+    }
+  }
+
+  /// The message that an event of the network is about; -1 if none is.
+  @inline(__always)
+  private mutating func message(of event: Event) -> Int32 {
+    event.kind == .inject || Network.eventsAreMessages ? event.subject : -1
   }
 
   /// Brings a lane whose turn comes to its next message, if nothing else happens before that, and
-  /// reads what that will touch.
-  private mutating func prepare(_ index: Int) -> Int64 {
-    guard !hasWork && !remembers else { return 0 }
-    if lanes[index].stage == .credit && lanes[index].taken < 0 && !lanes[index].operation.sends {
+  /// asks for what that will touch.
+  private mutating func prepare(lane index: Int) {
+    guard !hasWork && !remembers && !takesTurns && lanes[index].taken < 0 else { return }
+    while true {
+      if lanes[index].stage == .fetch { lanes[index].stage = fetch(index) }
+      // What is neither sent nor waited for takes no time.
+      guard
+        lanes[index].stage == .credit
+          || lanes[index].stage == .input && !lanes[index].operation.awaits,
+        !lanes[index].operation.sends
+      else { break }
       lanes[index].stage = .fetch
     }
-    if lanes[index].stage == .fetch { lanes[index].stage = fetch(index) }
-    var sum: Int64 = 0
     for inbox in 0..<4 where lanes[index].inboxes[inbox] >= 0 {
-      sum &+= messages[lanes[index].inboxes[inbox]].touch()
+      messages.prefetch(lanes[index].inboxes[inbox])
     }
     let stage = lanes[index].stage
     guard stage == .input || stage == .credit, lanes[index].operation.sends, fabric.isRegular
-    else { return sum }
+    else { return }
     let (source, stripe) = lanesPerRank.split(index)
     let to = lanes[index].operation.to
-    guard source != Int(to.peer) else { return sum }
+    guard source != Int(to.peer) else { return }
     let target = fold.member(of: Int(to.peer)) &* lanesPerRank.divisor &+ Int(to.lane)
     var (route, _) = fabric.regularWay(from: source, to: Int(to.peer), stripe: stripe)
     if fold.factor > 1 { route = fabric.folded(route) }
-    return sum &+ lanes[target].touchInboxes() &+ network.touch(route)
+    lanes.prefetch(target, bytes: 128)
+    network.prefetch(route)
   }
 }
 

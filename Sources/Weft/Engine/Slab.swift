@@ -1,3 +1,4 @@
+import CPrefetch
 import Glibc
 
 /// A growable array that a single owner indexes without bounds checks in release builds.
@@ -55,14 +56,17 @@ import Glibc
     count = 0
   }
 
-  /// Reads a byte of every cache line of an element, so that it is at hand later.
-  func touch(_ index: Int) -> Int64 {
-    let bytes = unsafe UnsafeRawPointer(address(index))
-    var sum: Int64 = 0
-    for offset in stride(from: 0, to: MemoryLayout<Element>.size, by: 64) {
-      sum &+= unsafe Int64(bytes.load(fromByteOffset: offset, as: UInt8.self))
+  /// Asks memory for the first bytes of an element, or for all of it, and does not wait.
+  @inline(__always)
+  func prefetch(_ index: Int, bytes: Int = MemoryLayout<Element>.size) {
+    let start = unsafe UnsafeRawPointer(address(index))
+    var offset = 0
+    while offset < bytes - 1 {
+      unsafe weft_prefetch(start + offset)
+      offset += 64
     }
-    return sum
+    // Elements begin anywhere in a line.
+    unsafe weft_prefetch(start + (bytes - 1))
   }
 
   private mutating func grow() {
@@ -82,6 +86,8 @@ import Glibc
 
   /// The bytes of a huge page.
   private static var huge: Int { 2 << 20 }
+  /// The bytes of a cache line: elements of whole lines are not spread over more.
+  private static var cacheLine: Int { 64 }
 
   /// Memory for so many elements; if that is much, in huge pages where the kernel has any.
   ///
@@ -89,9 +95,10 @@ import Glibc
   /// could follow.
   private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<Element> {
     let bytes = capacity * MemoryLayout<Element>.stride
-    guard bytes >= 2 * huge else { return .allocate(capacity: capacity) }
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: huge)
-    unsafe madvise(memory, bytes, MADV_HUGEPAGE)
+    let isLarge = bytes >= 2 * huge
+    let memory = UnsafeMutableRawPointer.allocate(
+      byteCount: bytes, alignment: isLarge ? huge : Self.cacheLine)
+    if isLarge { unsafe madvise(memory, bytes, MADV_HUGEPAGE) }
     return unsafe memory.bindMemory(to: Element.self, capacity: capacity)
   }
 }
@@ -132,6 +139,9 @@ struct Pool<Element>: ~Copyable {
   }
 
   mutating func release(_ index: Int32) { free.append(index) }
+
+  @inline(__always)
+  func prefetch(_ index: Int32) { places.prefetch(Int(index)) }
 }
 
 extension Slab where Element: BitwiseCopyable {

@@ -36,6 +36,7 @@ struct RankGroup: Sendable {
   var stride: Int { Int(step) }
   var count: Int { Int(length) }
 
+  @inline(__always)
   init(base: Int, stride: Int, count: Int) {
     first = Int32(base)
     step = Int32(stride)
@@ -117,7 +118,8 @@ struct Parts: Sendable {
 
   private init(of region: Region, count: Int, unit: Int) {
     offset = region.offset
-    let (units, rest) = region.count.quotientAndRemainder(dividingBy: unit)
+    let (units, rest) =
+      unit == 1 ? (region.count, 0) : region.count.quotientAndRemainder(dividingBy: unit)
     (each, extra) = units.quotientAndRemainder(dividingBy: count)
     last = Int32(count - 1)
     self.rest = Int16(rest)

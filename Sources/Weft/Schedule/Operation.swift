@@ -136,12 +136,6 @@ public struct Operation: Hashable, Sendable {
   }
 }
 
-extension Operation {
-  /// Whether it sends a message or flag through ``to``.
-  @inline(__always)
-  var sends: Bool { kind == .put || kind == .signal || actions.contains(.send) }
-}
-
 // MARK: - The usual operations
 
 extension Operation {

@@ -151,6 +151,9 @@ struct CallerBuffers: Sendable {
 
   var inPlace: Bool { input == output }
 
+  /// The first buffer that is not the caller's.
+  var firstScratch: UInt8 { output + 1 }
+
   func input(_ region: Region) -> Location { Location(buffer: input, offset: region.offset) }
   func output(_ region: Region) -> Location { Location(buffer: output, offset: region.offset) }
 }

@@ -21,6 +21,8 @@ struct EventNetwork: NetworkModel, ~Copyable {
     var bytes = 0
   }
 
+  static var eventsAreMessages: Bool { true }
+
   private let fabric: Fabric
   private var links: Slab<Link>
   /// By message; used where links between switches can fill.
@@ -48,9 +50,10 @@ struct EventNetwork: NetworkModel, ~Copyable {
     fabric.busiestLink(0..<links.count) { links[$0].bytes }
   }
 
-  mutating func touch(_ route: Route) -> Int64 {
-    let last = route.last < 0 ? route.first : route.last
-    return links[Int(route.first)].freeAt.picoseconds &+ links[Int(last)].freeAt.picoseconds
+  @inline(__always)
+  mutating func prefetch(_ route: Route) {
+    links.prefetch(Int(route.first))
+    if route.last >= 0 { links.prefetch(Int(route.last)) }
   }
 
   @inline(__always)

@@ -23,15 +23,20 @@ protocol NetworkModel: ~Copyable {
     _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
   ) -> Int32
 
-  /// Reads the state of the links of a route, that a message will soon need.
-  mutating func touch(_ route: Route) -> Int64
+  /// Whether every event of the model's own is about a message.
+  static var eventsAreMessages: Bool { get }
+
+  /// Asks memory for the state of the links of a route, that a message will soon need.
+  mutating func prefetch(_ route: Route)
 
   /// The busiest link and the bytes it carried.
   var busiest: (link: Int, bytes: Int) { get }
 }
 
 extension NetworkModel where Self: ~Copyable {
-  mutating func touch(_ route: Route) -> Int64 { 0 }
+  static var eventsAreMessages: Bool { false }
+
+  mutating func prefetch(_ route: Route) {}
 
   mutating func pass(
     _ bytes: Int, over route: Route, crossesNodes: Bool, sourceRate: Int, at now: SimDuration

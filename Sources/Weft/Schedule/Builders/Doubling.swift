@@ -62,28 +62,29 @@ struct RecursiveDoubling: Schedule {
       group: DoublingGroup(members: layout.ranks, me: rank), caller: caller, elements: elements)
   }
 
-  /// The state of a rank: the exchange to come, and whether its send is out.
+  /// The state of a rank: its place in the folded exchange.
   struct Cursor: OperationCursor {
-    let group: DoublingGroup
-    let caller: CallerBuffers
-    let elements: Int
-    var exchange = FoldedExchange()
-    var hasResult = false
+    private let group: DoublingGroup
+    private let caller: CallerBuffers
+    private let elements: Int
+    private var position: Int32 = 0
 
-    init(group: DoublingGroup, caller: CallerBuffers, elements: Int) {
+    fileprivate init(group: DoublingGroup, caller: CallerBuffers, elements: Int) {
       self.group = group
       self.caller = caller
       self.elements = elements
     }
 
+    @inline(__always)
     mutating func next() -> Operation? {
+      let place = Int(position)
+      position += 1
       let whole = Region(offset: 0, count: elements)
-      let data = hasResult ? caller.output(whole) : caller.input(whole)
-      switch exchange.advance(group) {
+      let data = place > group.firstReceive ? caller.output(whole) : caller.input(whole)
+      switch group.action(at: place) {
       case .foldOut(let peer), .send(let peer, step: _), .handBack(let peer):
         return .send(data, whole.count, to: Port(peer: peer))
       case .foldIn(let peer), .receive(let peer, step: _):
-        hasResult = true
         return .receiveReduce(
           adding: data, into: caller.output(whole), whole.count, from: Port(peer: peer))
       case .takeResult(let peer):
@@ -98,9 +99,10 @@ struct RecursiveDoubling: Schedule {
   }
 }
 
-/// The order of a folded exchange: fold in, a send and a receive per step, hand back.
-struct FoldedExchange: Sendable {
-  /// What a member does next; peers are member numbers.
+// MARK: - The folded exchange
+
+extension DoublingGroup {
+  /// What a member does at a place of a folded exchange; peers are member numbers.
   enum Action {
     /// An extra hands its data to its stand-in.
     case foldOut(to: Int)
@@ -119,30 +121,29 @@ struct FoldedExchange: Sendable {
     case done
   }
 
-  private var step: Int32 = 0
+  /// The place, from 0, at which a member first receives.
+  var firstReceive: Int { !isExtra && folded != nil ? 0 : 1 }
 
-  mutating func advance(_ group: DoublingGroup) -> Action {
-    let position = Int(step)
-    step += 1
-    if group.members == 1 { return position == 0 ? .alone : .done }
-    if group.isExtra, let standIn = group.folded {
+  /// What this member does at a place, from 0, of a folded exchange: fold in, a send and a receive per
+  /// step, hand back.
+  @inline(__always)
+  func action(at position: Int) -> Action {
+    if isExtra {
       switch position {
-      case 0: return .foldOut(to: standIn)
-      case 1: return .takeResult(from: standIn)
+      case 0: return .foldOut(to: me - core)
+      case 1: return .takeResult(from: me - core)
       default: return .done
       }
     }
-    var index = position
-    if let extra = group.folded {
-      if index == 0 { return .foldIn(from: extra) }
-      index -= 1
+    let extra = folded
+    if position == 0, let extra { return .foldIn(from: extra) }
+    let index = extra == nil ? position : position - 1
+    let step = index >> 1
+    if step < steps {
+      let peer = partner(step: step)
+      return index & 1 == 0 ? .send(to: peer, step: step) : .receive(from: peer, step: step)
     }
-    let step = index / 2
-    if step < group.steps {
-      let peer = group.partner(step: step)
-      return index % 2 == 0 ? .send(to: peer, step: step) : .receive(from: peer, step: step)
-    }
-    if index == 2 * group.steps, let extra = group.folded { return .handBack(to: extra) }
-    return .done
+    if index == 2 * steps, let extra { return .handBack(to: extra) }
+    return members == 1 && position == 0 ? .alone : .done
   }
 }

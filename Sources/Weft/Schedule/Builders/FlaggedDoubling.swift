@@ -51,9 +51,23 @@ struct FlaggedDoubling: OperationCursor {
   let chunk: Int
   let lane: Int16
   let tag: Int16
-  private var exchange = FoldedExchange()
-  private var part: UInt8 = 0
-  private var current = FoldedExchange.Action.done
+
+  /// What is done with a chunk; an exchange has some of these, one after the other.
+  private enum Part: UInt8 { case put, wait, add }
+
+  /// The place in the folded exchange; a send and a receive of one step interleave chunk by chunk, so
+  /// they are one here.
+  private var position: Int32 = 0
+  // What follows from it, worked out once for all chunks.
+  private var peer: Int32 = 0
+  private var sumRow: UInt8 = 0
+  private var arrivalRow: UInt8 = 0
+  private var nextRow: UInt8 = 0
+  private var first = Part.put
+  private var last = Part.put
+  private var part = Part.put
+  private var isDone = false
+  /// Where the chunk begins in the run.
   private var start = 0
 
   init(ranks: RankGroup, rows: CellRows, run: Region, chunk: Int, lane: Int, tag: Int) {
@@ -63,68 +77,73 @@ struct FlaggedDoubling: OperationCursor {
     self.chunk = chunk
     self.lane = Int16(lane)
     self.tag = Int16(tag)
-    // A send and a receive of one step interleave chunk by chunk, so they advance as one.
-    if run.count > 0 { current = exchange.advance(rows.group) }
+    if run.count > 0 { enter() } else { isDone = true }
   }
 
+  @inline(__always)
   mutating func next() -> Operation? {
-    while true {
-      let offset = run.offset + start
-      let count = min(chunk, run.count - start)
-      switch current {
-      case .foldOut(let peer):
-        return then(
-          last: 0, .put(rows.sum(0, offset), to: rows.arrival(0, offset), count, at: port(peer)))
-      case .foldIn(let peer):
-        if part == 0 { return then(last: 1, .wait(port(peer))) }
-        return then(
-          last: 1,
-          .add(rows.arrival(0, offset), rows.sum(0, offset), into: rows.sum(1, offset), count))
-      case .send(let peer, let step):
-        let row = rows.sumRow(beforeStep: step)
-        switch part {
-        case 0:
-          return then(
-            last: 2,
-            .put(
-              rows.sum(row, offset), to: rows.arrival(step + 1, offset), count, at: port(peer)))
-        case 1: return then(last: 2, .wait(port(peer)))
-        default:
-          return then(
-            last: 2,
-            .add(
-              rows.arrival(step + 1, offset), rows.sum(row, offset),
-              into: rows.sum(rows.sumRow(beforeStep: step + 1), offset), count))
-        }
-      case .receive:
-        current = exchange.advance(rows.group)
-      case .handBack(let peer):
-        let row = rows.sumRow(beforeStep: rows.group.steps)
-        return then(
-          last: 0, .put(rows.sum(row, offset), to: rows.arrival(0, offset), count, at: port(peer)))
-      case .takeResult(let peer):
-        return then(last: 0, .wait(port(peer)))
-      case .alone, .done:
-        return nil
-      }
+    if isDone { return nil }
+    let offset = run.offset &+ start
+    let count = min(chunk, run.count &- start)
+    let port = Port(peer: Int(peer), lane: Int(lane), tag: Int(tag))
+    let sum = rows.sum(Int(sumRow), offset)
+    let arrival = rows.arrival(Int(arrivalRow), offset)
+    let result = rows.sum(Int(nextRow), offset)
+    let now = part
+    if now == last { advance() } else { part = now == .put ? .wait : .add }
+    switch now {
+    case .put: return .put(sum, to: arrival, count, at: port)
+    case .wait: return .wait(port)
+    case .add: return .add(arrival, sum, into: result, count)
     }
   }
 
-  /// Moves on to the next part of the chunk, the next chunk, or the next exchange.
-  private mutating func then(last: UInt8, _ operation: Operation) -> Operation {
-    part += 1
-    if part > last {
-      part = 0
-      start += chunk
-      if start >= run.count {
-        start = 0
-        current = exchange.advance(rows.group)
-      }
-    }
-    return operation
+  /// Moves on to the next chunk, or the next exchange.
+  @inline(__always)
+  private mutating func advance() {
+    part = first
+    start &+= chunk
+    guard start >= run.count else { return }
+    start = 0
+    position += 1
+    enter()
   }
 
-  private func port(_ member: Int) -> Port {
-    Port(peer: ranks[member], lane: Int(lane), tag: Int(tag))
+  /// Works out what is done at a place of the folded exchange.
+  @inline(never)
+  private mutating func enter() {
+    var action = rows.group.action(at: Int(position))
+    if case .receive = action {
+      position += 1
+      action = rows.group.action(at: Int(position))
+    }
+    switch action {
+    case .foldOut(let peer):
+      set(peer, .put, .put, sumRow: 0)
+    case .foldIn(let peer):
+      set(peer, .wait, .add, sumRow: 0, nextRow: 1)
+    case .send(let peer, let step):
+      set(
+        peer, .put, .add, sumRow: rows.sumRow(beforeStep: step), arrivalRow: step + 1,
+        nextRow: rows.sumRow(beforeStep: step + 1))
+    case .handBack(let peer):
+      set(peer, .put, .put, sumRow: rows.sumRow(beforeStep: rows.group.steps))
+    case .takeResult(let peer):
+      set(peer, .wait, .wait, sumRow: 0)
+    case .receive, .alone, .done:
+      isDone = true
+    }
+  }
+
+  private mutating func set(
+    _ member: Int, _ first: Part, _ last: Part, sumRow: Int, arrivalRow: Int = 0, nextRow: Int = 0
+  ) {
+    peer = Int32(ranks[member])
+    self.first = first
+    self.last = last
+    part = first
+    self.sumRow = UInt8(sumRow)
+    self.arrivalRow = UInt8(arrivalRow)
+    self.nextRow = UInt8(nextRow)
   }
 }

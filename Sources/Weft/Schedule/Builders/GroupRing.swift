@@ -2,8 +2,7 @@
 ///
 /// A channel goes around the members in an order of its own and takes its share of every part, in
 /// pieces that go around one after the other.
-struct GroupRing: OperationCursor {
-  // Small, as every lane of some schedules keeps one: what follows from these is worked out anew.
+struct GroupRing: Sendable {
   private let group: RankGroup
   private let whole: Region
   /// The buffer of the data to be reduced.
@@ -16,10 +15,16 @@ struct GroupRing: OperationCursor {
   /// The channel, which is its lane too, and how many there are.
   private let channel: Int16
   private let channels: Int16
-  private let position: Int32
-  private let pieces: Int32
-  private var piece: Int32 = 0
-  private var step: Int32
+
+  /// How far a member is.
+  struct Place: Sendable {
+    /// Where it stands in the channel's order.
+    fileprivate let position: Int32
+    /// The pieces of a share, as many for every member.
+    fileprivate let pieces: Int32
+    fileprivate var piece: Int32 = 0
+    fileprivate var step: Int32
+  }
 
   private var steps: RingSteps { RingSteps(job: job, members: group.count) }
   private var path: RingPath {
@@ -27,15 +32,14 @@ struct GroupRing: OperationCursor {
       layout: Layout(nodes: 1, ranksPerNode: group.count), channel: Int(channel), order: order)
   }
 
-  /// Creates the cursor of the group's member `me` on a channel.
+  /// Creates one channel of a ring.
   ///
-  /// - Precondition: there is a channel, and a piece has an element.
+  /// - Precondition: there is a channel.
   init(
-    _ job: RingSteps.Job, group: RankGroup, me: Int, whole: Region, source: UInt8,
-    destination: UInt8, tag: Int = 0, channel: (index: Int, count: Int) = (0, 1),
-    order: NodeOrder = .ascending, chunk: Int = .max
+    _ job: RingSteps.Job, group: RankGroup, whole: Region, source: UInt8, destination: UInt8,
+    tag: Int = 0, channel: (index: Int, count: Int) = (0, 1), order: NodeOrder = .ascending
   ) {
-    precondition(channel.count > 0 && chunk > 0, "A channel, and pieces of an element at least.")
+    precondition(channel.count > 0, "A ring has a channel.")
     self.group = group
     self.whole = whole
     self.source = source
@@ -45,29 +49,35 @@ struct GroupRing: OperationCursor {
     self.tag = Int16(tag)
     self.channel = Int16(channel.index)
     channels = Int16(channel.count)
-    let path = RingPath(
-      layout: Layout(nodes: 1, ranksPerNode: group.count), channel: channel.index, order: order)
-    position = Int32(path.position(of: me))
-    // The first part and share are the longest, and every member counts as many pieces.
-    let longest = whole.part(0, of: group.count).part(0, of: channel.count).count
-    pieces = Int32(clamping: max(1, longest / chunk + (longest % chunk > 0 ? 1 : 0)))
-    step = Int32(RingSteps(job: job, members: group.count).first)
   }
 
-  mutating func next() -> Operation? {
+  /// Where the group's member `me` begins, with pieces of so many elements at most.
+  ///
+  /// - Precondition: a piece has an element.
+  func start(_ me: Int, chunk: Int = .max) -> Place {
+    precondition(chunk > 0, "A piece has an element at least.")
+    // The first part and share are the longest, and every member counts as many pieces.
+    let longest = share(0).count
+    let pieces = max(1, longest / chunk + (longest % chunk > 0 ? 1 : 0))
+    return Place(
+      position: Int32(path.position(of: me)), pieces: Int32(clamping: pieces),
+      step: Int32(steps.first))
+  }
+
+  func next(_ place: inout Place) -> Operation? {
     let members = group.count
-    if members == 1 { return alone() }
+    if members == 1 { return alone(&place) }
     let steps = steps
-    if Int(step) > steps.last {
-      piece += 1
-      step = Int32(steps.first)
+    if Int(place.step) > steps.last {
+      place.piece += 1
+      place.step = Int32(steps.first)
     }
-    guard piece < pieces else { return nil }
-    defer { step += 1 }
-    let me = Int(position)
-    let part = share(path.rank(at: steps.part(of: me, at: Int(step))))
-      .part(Int(piece), of: Int(pieces))
-    let actions = steps.actions(at: Int(step))
+    guard place.piece < place.pieces else { return nil }
+    defer { place.step += 1 }
+    let me = Int(place.position)
+    let part = share(path.rank(at: steps.part(of: me, at: Int(place.step))))
+      .part(Int(place.piece), of: Int(place.pieces))
+    let actions = steps.actions(at: Int(place.step))
     return Operation(
       .transfer, actions: actions,
       from: actions.contains(.receive) ? port((me + members - 1) % members) : .none,
@@ -86,12 +96,25 @@ struct GroupRing: OperationCursor {
   }
 
   /// A group of one has its result already, but maybe not in its place.
-  private mutating func alone() -> Operation? {
-    defer { piece = 1 }
-    guard piece == 0, job != .allGather, source != destination else { return nil }
+  private func alone(_ place: inout Place) -> Operation? {
+    defer { place.piece = 1 }
+    guard place.piece == 0, job != .allGather, source != destination else { return nil }
     let part = share(0)
     return .copy(
       Location(buffer: source, offset: part.offset),
       to: Location(buffer: destination, offset: part.offset), part.count)
   }
+}
+
+/// A ring with the place of a member in it.
+struct GroupRingCursor: OperationCursor {
+  private let ring: GroupRing
+  private var place: GroupRing.Place
+
+  init(_ ring: GroupRing, me: Int) {
+    self.ring = ring
+    place = ring.start(me)
+  }
+
+  mutating func next() -> Operation? { ring.next(&place) }
 }

@@ -69,34 +69,37 @@ struct Hierarchical: Schedule {
       let local = layout.local(of: rank)
       let node = RankGroup.node(of: rank, layout)
       let whole = Region(offset: 0, count: schedule.elements)
+      let parts = Parts(of: whole, count: layout.ranksPerNode)
       let caller = schedule.caller
       switch schedule.inNode {
       case .puts:
+        func member(_ tag: Int) -> OneShotMember {
+          OneShotMember(
+            group: node, me: local, parts: parts, caller: caller, tag: tag, isSwitched: false)
+        }
         scatter = .putScatter(
           OneShotReduceScatter(
-            group: node, me: local, whole: whole, caller: caller, scratch: caller.output + 1,
-            placeLength: schedule.shardLength, tag: 0))
-        gather = .putGather(
-          OneShotAllGather(group: node, me: local, whole: whole, caller: caller, tag: 1))
+            member(0), scratch: caller.output + 1, placeLength: schedule.shardLength))
+        gather = .putGather(OneShotAllGather(member(1)))
       case .ring:
-        scatter = .ring(
-          GroupRing(
-            .reduceScatter, group: node, me: local, whole: whole, source: caller.input,
-            destination: caller.output))
-        gather = .ring(
-          GroupRing(
-            .allGather, group: node, me: local, whole: whole, source: caller.output,
-            destination: caller.output))
+        let scattering = GroupRing(
+          .reduceScatter, group: node, whole: whole, source: caller.input,
+          destination: caller.output)
+        let gathering = GroupRing(
+          .allGather, group: node, whole: whole, source: caller.output, destination: caller.output)
+        scatter = .ring(GroupRingCursor(scattering, me: local))
+        gather = .ring(GroupRingCursor(gathering, me: local))
       }
       let nodes = RankGroup.across(of: rank, layout)
-      let shard = whole.part(local, of: layout.ranksPerNode)
+      let shard = parts[local]
       across =
         switch schedule.across {
         case .ring:
           .ring(
-            GroupRing(
-              .allReduce, group: nodes, me: layout.node(of: rank), whole: shard,
-              source: caller.output, destination: caller.output))
+            GroupRingCursor(
+              GroupRing(
+                .allReduce, group: nodes, whole: shard, source: caller.output,
+                destination: caller.output), me: layout.node(of: rank)))
         case .tree:
           .tree(
             GroupTree(
@@ -130,7 +133,7 @@ struct Hierarchical: Schedule {
 
   /// The part between nodes, by ring or by tree.
   enum BetweenNodes: OperationCursor {
-    case ring(GroupRing)
+    case ring(GroupRingCursor)
     case tree(GroupTree)
 
     mutating func next() -> Operation? {

@@ -21,7 +21,7 @@ struct NVRAR: Schedule {
     case rings(channels: Int, order: NodeOrder, chunk: Int)
 
     /// The lanes that it takes.
-    fileprivate var lanes: Int {
+    var lanes: Int {
       if case .rings(let channels, _, _) = self { channels } else { 1 }
     }
   }
@@ -34,7 +34,6 @@ struct NVRAR: Schedule {
   let chunkElements: Int
   let inNode: InNode
   let caller: CallerBuffers
-
   /// Creates the schedule for so many elements, exchanged by so many blocks.
   ///
   /// - Precondition: there is a block, and the chunk is not empty.
@@ -99,40 +98,53 @@ struct NVRAR: Schedule {
     static let ready = 3
   }
 
-  /// The first buffer that is not the caller's.
-  private var firstScratch: UInt8 { caller.inPlace ? 1 : 2 }
+  private var firstScratch: UInt8 { caller.firstScratch }
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     Cursor(self, rank: rank, lane: lane, call: call)
   }
 
-  /// The state of a lane: the kernel it is in and the cursor of that kernel's part.
+  /// The state of a lane: the kernel it is in, and its place in that.
   struct Cursor: OperationCursor {
     private enum Stage: UInt8 {
       case scatter, bump, pack, exchange, unpack, ready, gather, done
     }
 
-    // Every lane of a machine keeps one, so what follows from the schedule is worked out anew.
-    private let schedule: NVRAR
-    private let rank: Int32
-    private let call: Int32
-    private let lane: Int16
+    // Every lane of a machine keeps one, so what follows from these is worked out anew.
+    private let elements: Int
+    private let caller: CallerBuffers
+    /// Nobody has used the cells before the first call.
+    private let isFirstCall: Bool
+    private let isSwitched: Bool
     private var stage = Stage.scatter
     private var position: Int32 = 0
+    /// The kernel between nodes; it knows the node, the position on it, and how many there are.
     private var exchange: FlaggedDoubling
-    /// The kernel inside the node: the reduce-scatter, and from its stage on the all-gather.
-    private var inNode: NodePart
+    /// The ring in the node, if there is one.
+    private var ring: RingInNode?
 
-    init(_ schedule: NVRAR, rank: Int, lane: Int, call: Int) {
+    private struct RingInNode {
+      let channels: Int16
+      let order: NodeOrder
+      let chunk: Int
+      var place: GroupRing.Place?
+    }
+
+    fileprivate init(_ schedule: NVRAR, rank: Int, lane: Int, call: Int) {
       let layout = schedule.layout
-      self.schedule = schedule
-      self.rank = Int32(rank)
-      self.call = Int32(call)
-      self.lane = Int16(lane)
-      let shard = Region(offset: 0, count: schedule.elements)
+      elements = schedule.elements
+      caller = schedule.caller
+      isFirstCall = call == 0
+      switch schedule.inNode {
+      case .puts: isSwitched = false
+      case .switchedPuts: isSwitched = true
+      case .rings(let channels, let order, let chunk):
+        isSwitched = false
+        ring = RingInNode(channels: Int16(channels), order: order, chunk: chunk)
+      }
+      let shard = Region(offset: 0, count: elements)
         .part(layout.local(of: rank), of: layout.ranksPerNode)
       let scratch = schedule.firstScratch
-      inNode = schedule.nodeParts(rank: rank, lane: lane, scratch: scratch).scatter
       exchange = FlaggedDoubling(
         ranks: RankGroup.across(of: rank, layout),
         rows: CellRows(
@@ -142,31 +154,35 @@ struct NVRAR: Schedule {
           ? Region(offset: 0, count: shard.count).part(lane, of: schedule.blocks)
           : Region(offset: 0, count: 0),
         chunk: schedule.chunkElements, lane: lane, tag: Tag.cells)
+      startRing()
     }
 
-    private var spansNodes: Bool { schedule.layout.nodes > 1 }
-    private var caller: CallerBuffers { schedule.caller }
     private var rows: CellRows { exchange.rows }
-    private var shard: Region {
-      Region(offset: 0, count: schedule.elements)
-        .part(schedule.layout.local(of: Int(rank)), of: schedule.layout.ranksPerNode)
+    private var lane: Int { Int(exchange.lane) }
+    private var local: Int { exchange.ranks.base }
+    private var node: RankGroup {
+      let count = exchange.ranks.stride
+      return RankGroup(base: rows.group.me * count, stride: 1, count: count)
+    }
+    private var shards: Parts {
+      Parts(of: Region(offset: 0, count: elements), count: exchange.ranks.stride)
     }
 
-    private mutating func startGather() {
-      inNode =
-        schedule.nodeParts(
-          rank: Int(rank), lane: Int(lane), scratch: schedule.firstScratch
-        ).gather
-      stage = .gather
-    }
-
+    @inline(__always)
     mutating func next() -> Operation? {
+      if stage == .exchange, let operation = exchange.next() { return operation }
+      return nextOutside()
+    }
+
+    /// The next operation but for those of the exchange.
+    @inline(never)
+    private mutating func nextOutside() -> Operation? {
       while true {
         if let operation = operation() { return operation }
         position = 0
         switch stage {
         case .scatter:
-          if spansNodes { stage = .bump } else { startGather() }
+          if rows.group.members > 1 { stage = .bump } else { startGather() }
           return .kernel(1)
         case .bump:
           stage = .pack
@@ -192,35 +208,33 @@ struct NVRAR: Schedule {
     /// The next operation of the current stage; nil when this lane has none left.
     private mutating func operation() -> Operation? {
       switch stage {
-      case .scatter, .gather:
-        guard lane < schedule.inNode.lanes else { return nil }
-        defer { position += 1 }
-        return inNode.next(at: Int(position))
-      case .exchange: return exchange.next()
+      case .scatter, .gather: return operationInNode()
       case .bump, .pack, .unpack, .ready: return lane == 0 ? loneOperation() : nil
-      case .done: return nil
+      case .exchange, .done: return nil
       }
     }
 
     /// The next operation of a kernel that lane 0 runs alone.
     private mutating func loneOperation() -> Operation? {
-      defer { position += 1 }
+      let place = Int(position)
+      position += 1
       switch stage {
       case .bump:
-        // Nobody has used the cells before the first call.
-        guard call > 0 else { return nil }
-        return partner(Int(position)).map { .wait(ready($0)) }
+        guard !isFirstCall else { return nil }
+        return partner(place).map { .wait(ready($0)) }
       case .pack:
-        guard position == 0 && shard.count > 0 else { return nil }
+        let shard = shards[local]
+        guard place == 0 && shard.count > 0 else { return nil }
         return .copy(caller.output(shard), to: rows.sum(0, 0), shard.count)
       case .unpack:
-        guard position == 0 && shard.count > 0 else { return nil }
+        let shard = shards[local]
+        guard place == 0 && shard.count > 0 else { return nil }
         let result = rows.result
         return .copy(
           Location(buffer: result.buffer, offset: result.row * rows.rowLength),
           to: caller.output(shard), shard.count)
       case .ready:
-        return partner(Int(position)).map { .signal(ready($0)) }
+        return partner(place).map { .signal(ready($0)) }
       case .scatter, .exchange, .gather, .done:
         return nil
       }
@@ -240,43 +254,52 @@ struct NVRAR: Schedule {
     private func ready(_ member: Int) -> Port {
       Port(peer: exchange.ranks[member], tag: Tag.ready)
     }
-  }
-}
 
-// MARK: - In the node
+    // MARK: In the node
 
-extension NVRAR {
-  /// The phases of a rank in its node: before the exchange, and after it.
-  fileprivate func nodeParts(
-    rank: Int, lane: Int, scratch: UInt8
-  ) -> (scatter: NodePart, gather: NodePart) {
-    let node = RankGroup.node(of: rank, layout)
-    let me = layout.local(of: rank)
-    let whole = Region(offset: 0, count: elements)
-    switch inNode {
-    case .puts, .switchedPuts:
-      let isSwitched = inNode == .switchedPuts
-      return (
-        .putScatter(
-          OneShotReduceScatter(
-            group: node, me: me, whole: whole, caller: caller, scratch: scratch,
-            placeLength: shardLength, tag: Tag.scatter, isSwitched: isSwitched)),
-        .putGather(
-          OneShotAllGather(
-            group: node, me: me, whole: whole, caller: caller, tag: Tag.gather,
-            isSwitched: isSwitched))
-      )
-    case .rings(let channels, let order, let chunk):
-      func ring(_ job: RingSteps.Job, _ source: UInt8, _ tag: Int) -> NodePart {
-        .ring(
-          GroupRing(
-            job, group: node, me: me, whole: whole, source: source, destination: caller.output,
-            tag: tag, channel: (lane, channels), order: order, chunk: chunk))
-      }
-      return (
-        ring(.reduceScatter, caller.input, Tag.scatter),
-        ring(.allGather, caller.output, Tag.gather)
-      )
+    private mutating func startGather() {
+      stage = .gather
+      startRing()
+    }
+
+    /// The next operation of the reduce-scatter or all-gather in the node.
+    private mutating func operationInNode() -> Operation? {
+      if ring != nil { return nextOfRing() }
+      guard lane == 0 else { return nil }
+      let place = Int(position)
+      position += 1
+      let member = OneShotMember(
+        group: node, me: local, parts: shards, caller: caller,
+        tag: stage == .scatter ? Tag.scatter : Tag.gather, isSwitched: isSwitched)
+      return stage == .scatter
+        ? OneShotReduceScatter(member, scratch: caller.firstScratch, placeLength: rows.rowLength)
+          .operation(at: place)
+        : OneShotAllGather(member).operation(at: place)
+    }
+
+    /// Puts a lane before the ring of its stage, if it has a channel of it.
+    private mutating func startRing() {
+      guard var ring, lane < ring.channels else { return }
+      ring.place = ringOfStage(ring).start(local, chunk: ring.chunk)
+      self.ring = ring
+    }
+
+    private mutating func nextOfRing() -> Operation? {
+      guard var ring, var place = ring.place else { return nil }
+      let operation = ringOfStage(ring).next(&place)
+      ring.place = place
+      self.ring = ring
+      return operation
+    }
+
+    private func ringOfStage(_ ring: RingInNode) -> GroupRing {
+      let isScatter = stage == .scatter
+      return GroupRing(
+        isScatter ? .reduceScatter : .allGather, group: node,
+        whole: Region(offset: 0, count: elements),
+        source: isScatter ? caller.input : caller.output, destination: caller.output,
+        tag: isScatter ? Tag.scatter : Tag.gather, channel: (lane, Int(ring.channels)),
+        order: ring.order)
     }
   }
 }

@@ -2,7 +2,7 @@
 enum NodePart {
   case putScatter(OneShotReduceScatter)
   case putGather(OneShotAllGather)
-  case ring(GroupRing)
+  case ring(GroupRingCursor)
 
   /// The operation at a position, from 0; positions are asked for one after the other.
   mutating func next(at position: Int) -> Operation? {

@@ -133,6 +133,7 @@ struct Ring: Schedule {
       part = steps.part(of: position, at: step)
     }
 
+    @inline(__always)
     mutating func next() -> Operation? {
       if steps.members == 1 { return alone() }
       if step >= changesAt {

@@ -29,13 +29,15 @@ struct TwoShotAllReduce: Schedule {
   var symmetry: Symmetry { elements % layout.ranks == 0 ? .translation : .none }
 
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
-    let whole = Region(offset: 0, count: elements)
-    let all = RankGroup.all(layout)
+    let parts = Parts(of: Region(offset: 0, count: elements), count: layout.ranks)
+    func member(_ tag: Int) -> OneShotMember {
+      OneShotMember(
+        group: .all(layout), me: rank, parts: parts, caller: caller, tag: tag, isSwitched: false)
+    }
     return Cursor(
       scatter: OneShotReduceScatter(
-        group: all, me: rank, whole: whole, caller: caller, scratch: caller.output + 1,
-        placeLength: partLength, tag: 0),
-      gather: OneShotAllGather(group: all, me: rank, whole: whole, caller: caller, tag: 1))
+        member(0), scratch: caller.output + 1, placeLength: partLength),
+      gather: OneShotAllGather(member(1)))
   }
 
   /// The state of a rank: that of both steps.
