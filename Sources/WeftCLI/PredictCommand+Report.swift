@@ -52,8 +52,9 @@ extension Report {
         + "\(row.workload.batch)"
     }
     if !names.isEmpty {
+      let time = rows.contains { $0.timing?.tpot != nil } ? "TPOT" : "TTFT"
       notes.append(
-        "not beaten in both TPOT and tokens/s per GPU, fastest first: "
+        "not beaten in both \(time) and tokens/s per GPU, fastest first: "
           + names.joined(separator: "; "))
     }
   }

@@ -122,6 +122,9 @@ struct PredictCommand: ParsableCommand {
     let batches = try self.batches()
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
+    if global.format == .csv && (explain || !changes.isEmpty) {
+      Console.warn("CSV has no place for what --explain and --what-if say: use table or json", global)
+    }
     let progress = Progress(global, mentionedAfter: .seconds(5))
     var notes = Self.transferNotes(request.profile)
     if let measured { notes.append(try correct(&request, with: measured)) }

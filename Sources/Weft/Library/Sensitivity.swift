@@ -9,12 +9,13 @@ public struct Sensitivity: Sendable {
     case launch = "launch"
     case steps = "protocol steps"
     case lanes = "channel bandwidth"
+    case posting = "message posting"
 
     /// Whether the class is a rate, which gets better by growing.
     public var isRate: Bool {
       switch self {
       case .networkBandwidth, .scaleUpBandwidth, .lanes: true
-      case .networkLatency, .scaleUpLatency, .launch, .steps: false
+      case .networkLatency, .scaleUpLatency, .launch, .steps, .posting: false
       }
     }
   }
@@ -54,7 +55,7 @@ extension Topology {
     case .scaleUpLatency: changed.node.scaleUp.latency = node.scaleUp.latency.scaled(by: 0.9)
     case .scaleUpBandwidth:
       changed.node.scaleUp.bandwidth = node.scaleUp.bandwidth.scaled(by: 1.1)
-    case .launch, .steps, .lanes: break
+    case .launch, .steps, .lanes, .posting: break
     }
     return changed
   }
@@ -77,9 +78,22 @@ extension Costs {
     case .lanes:
       for index in kernels.indices {
         changed.kernels[index].laneBandwidth = kernels[index].laneBandwidth?.scaled(by: 1.1)
+        changed.kernels[index].plainBandwidth = kernels[index].plainBandwidth?.scaled(by: 1.1)
       }
+    case .posting:
+      changed.proxy = proxy?.scaled(by: 0.9)
     case .networkLatency, .networkBandwidth, .scaleUpLatency, .scaleUpBandwidth: break
     }
     return changed
+  }
+}
+
+extension Costs.Proxy {
+  fileprivate func scaled(by factor: Double) -> Costs.Proxy {
+    var scaled = Costs.Proxy(
+      perMessage: perMessage.scaled(by: factor), perKiB: perKiB.scaled(by: factor),
+      most: most.scaled(by: factor), least: least.scaled(by: factor))
+    scaled.paths = paths.map { Path(bytes: $0.bytes, extra: $0.extra.scaled(by: factor)) }
+    return scaled
   }
 }

@@ -66,9 +66,7 @@ struct EventNetwork: NetworkModel, ~Copyable {
     guard isEnd || begin == now && setsOutInOrder && !(hasInterior && crossesNodes) else {
       return nil
     }
-    let passing = serialization(bytes, on: first, crossesNodes, atMost: sourceRate)
-    links[first].freeAt = begin + passing
-    links[first].bytes += bytes
+    let passing = enter(first, bytes, crossesNodes, sourceRate, at: begin)
     guard isEnd else {
       return reach(
         bytes, over: route, crossesNodes, sourceRate, at: now + route.latency, feed: passing)
@@ -85,10 +83,8 @@ struct EventNetwork: NetworkModel, ~Copyable {
     let bytes = messages[id].bytes
     let first = Int(messages[id].route.first)
     let crosses = messages[id].crossesNodes
-    let passing = serialization(bytes, on: first, crosses, atMost: messages[id].sourceRate)
     let begin = max(now, links[first].freeAt)
-    links[first].freeAt = begin + passing
-    links[first].bytes += bytes
+    let passing = enter(first, bytes, crosses, messages[id].sourceRate, at: begin)
     // The event comes when the message goes on from its first link.
     if hasInterior && crosses {
       setOut(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
@@ -115,6 +111,17 @@ struct EventNetwork: NetworkModel, ~Copyable {
         messages[id].bytes, over: messages[id].route, messages[id].crossesNodes,
         messages[id].sourceRate, at: moment, feed: feed))
     return id
+  }
+
+  /// Takes a message through its first link; how long it holds that.
+  @inline(__always)
+  private mutating func enter(
+    _ link: Int, _ bytes: Int, _ crosses: Bool, _ sourceRate: Int, at begin: SimDuration
+  ) -> SimDuration {
+    let passing = serialization(bytes, on: link, crosses, atMost: sourceRate)
+    links[link].freeAt = begin + passing
+    links[link].bytes += bytes
+    return passing
   }
 
   /// Takes a message through its last link, which its head reaches at a moment; its sender and its
