@@ -123,7 +123,8 @@ struct PredictCommand: ParsableCommand {
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
     if global.format == .csv && (explain || !changes.isEmpty) {
-      Console.warn("CSV has no place for what --explain and --what-if say: use table or json", global)
+      Console.warn(
+        "CSV has no place for what --explain and --what-if say: use table or json", global)
     }
     let progress = Progress(global, mentionedAfter: .seconds(5))
     var notes = Self.transferNotes(request.profile)
