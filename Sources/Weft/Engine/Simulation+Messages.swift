@@ -35,10 +35,13 @@ extension Simulation where Network: ~Copyable {
   mutating func deliver(_ passage: Passage, _ departure: Departure, from sender: Int) {
     let index = PortTable.target(ofKey: departure.key)
     guard lanes[index].awaitedKey == departure.key else {
-      let id = messages.take(MessageState())
+      let id = messages.take()
       messages[id].path = lanes[sender].path
-      messages[id].renew(departure, injected: departure.time)
-      messages[id].arrive(passage)
+      messages[id].renew(departure)
+      messages[id].path.add(
+        passage, since: departure.time, latency: departure.route.latency,
+        crossesNodes: departure.crossesNodes)
+      messages[id].arrival = passage.arrival
       keep(id, for: index)
       return
     }
@@ -144,9 +147,9 @@ extension Simulation where Network: ~Copyable {
   private mutating func arrivedInPart(_ id: Int32) {
     if let start = firstGrain(id) { wakeReceiver(of: id, at: start) }
     guard messages[id].isSettled, let arrival = messages[id].arrival else { return }
-    let drainer = messages[id].drainer
+    let drainer = messages[way: id].drainer
     if drainer >= 0 {
-      messages[id].drainer = -1
+      messages[way: id].drainer = -1
       let last = max(arrival + receiveCost(id), lanes[Int(drainer)].now)
       queue.push(Event(.lane, drainer), at: last)
     } else {
@@ -257,27 +260,28 @@ extension Simulation where Network: ~Copyable {
   /// Whether a lane works on a message while it still arrives.
   mutating func streams(_ id: Int32) -> Bool {
     guard let grain = costs.streamGrain else { return false }
-    return messages[id].bytes > grain && !messages[id].crossesNodes && !messages[id].isFlag
+    // What passed at once has no way of its own, and is no such message.
+    return !messages[id].crossesNodes && !messages[id].isFlag && messages[way: id].bytes > grain
   }
 
   /// When enough of a streamed message is there for a lane to start on it: its first grain, at the
   /// rate of its sender; nil while its head is not known.
   mutating func firstGrain(_ id: Int32) -> SimDuration? {
-    guard let head = messages[id].head else { return nil }
+    guard let head = messages[way: id].head else { return nil }
     let start = head + grainTime(id)
     return messages[id].isSettled ? min(start, messages[id].arrival ?? start) : start
   }
 
   /// How long a lane works on the grain of a streamed messages[id].
   mutating func grainTime(_ id: Int32) -> SimDuration {
-    guard let grain = costs.streamGrain, messages[id].sourceRate != .max else { return .zero }
-    return Bandwidth(bytesPerSecond: messages[id].sourceRate).time(toMove: grain)
+    guard let grain = costs.streamGrain, messages[way: id].sourceRate != .max else { return .zero }
+    return Bandwidth(bytesPerSecond: messages[way: id].sourceRate).time(toMove: grain)
   }
 
   /// From the arrival of a message until the receiver acts on it; nothing for a lane of the rank.
   @inline(__always)
   mutating func receiveCost(_ id: Int32) -> SimDuration {
-    guard messages[id].route.first >= 0 else { return .zero }
+    guard !messages[id].isOwn else { return .zero }
     return receiveCost(crossesNodes: messages[id].crossesNodes)
   }
 
@@ -296,9 +300,9 @@ extension Simulation where Network: ~Copyable {
   /// Where the time went until a lane can act on a message's first byte.
   mutating func headPath(_ id: Int32) -> TimeBreakdown {
     var path = departures[Int(id)]
-    path.latency += messages[id].route.latency
+    path.latency += messages[way: id].route.latency
     path.synchronization += receiveCost(id)
-    guard let head = messages[id].head, let start = firstGrain(id) else { return path }
+    guard let head = messages[way: id].head, let start = firstGrain(id) else { return path }
     path.reduction += start - head
     path.scaleUpQueueing += start + receiveCost(id) - path.total
     return path

@@ -62,7 +62,7 @@ extension Simulation where Network: ~Copyable {
     let id = works[index].streamed
     lanes[index].stage = .drain
     guard messages[id].isSettled, let arrival = messages[id].arrival else {
-      messages[id].drainer = Int32(index)
+      messages[way: id].drainer = Int32(index)
       return false
     }
     // The last grain is still to be worked on when it is there.
@@ -80,7 +80,7 @@ extension Simulation where Network: ~Copyable {
     let passedOn = works[index].passedOn
     if passedOn >= 0 {
       works[index].passedOn = -1
-      messages[passedOn].close(at: lanes[index].now, path: lanes[index].path)
+      messages.close(passedOn, at: lanes[index].now, path: lanes[index].path)
       arrived(passedOn)
     }
     return true
@@ -204,14 +204,14 @@ extension Simulation where Network: ~Copyable {
   /// Sends a message whose arrival is not known yet, or that something comes before.
   @inline(never)
   private mutating func setOut(_ departure: Departure, from index: Int) -> Int32 {
-    let id = messages.take(MessageState())
+    let id = messages.take()
     messages[id].path = lanes[index].path
     messages[id].path.synchronization += departure.overhead
     var start = departure.time + departure.overhead
     if departure.crossesNodes && isPosted {
       start = post(id, departure.bytes, from: lanesPerRank.quotient(index), at: start)
     }
-    messages[id].renew(departure, injected: start)
+    messages.renew(id, departure, injected: start)
     if costs.streamGrain != nil { keepDeparture(id) }
     announce(id)
     if start == departure.time {
@@ -264,12 +264,12 @@ extension Simulation where Network: ~Copyable {
   private mutating func signalOwnLane(
     _ index: Int, _ key: UInt64, at time: SimDuration
   ) -> Int32 {
-    let id = messages.take(MessageState())
+    let id = messages.take()
     messages[id].path = lanes[index].path
     messages[id].renew(
       Departure(
         key: key, route: .none, bytes: 0, time: time, sourceRate: .max, isFlag: true,
-        crossesNodes: false, isOpen: false), injected: time)
+        crossesNodes: false, isOpen: false))
     messages[id].arrival = time
     announce(id)
     arrived(id)
@@ -279,10 +279,11 @@ extension Simulation where Network: ~Copyable {
   @inline(__always)
   mutating func inject(_ id: Int32, at time: SimDuration) {
     let passage = network.pass(
-      messages[id].bytes, over: messages[id].route, crossesNodes: messages[id].crossesNodes,
-      sourceRate: messages[id].sourceRate, at: time)
+      messages[way: id].bytes, over: messages[way: id].route,
+      crossesNodes: messages[id].crossesNodes,
+      sourceRate: messages[way: id].sourceRate, at: time)
     if let passage {
-      messages[id].arrive(passage)
+      messages.arrive(id, passage)
       landed(id)
     } else if network.start(id, at: time, messages: &messages, queue: &queue) {
       landed(id)
@@ -296,8 +297,8 @@ extension Simulation where Network: ~Copyable {
   mutating func landed(_ id: Int32) {
     if let arrival = messages[id].arrival {
       hold(
-        messages[id].route, messages[id].bytes, crossesNodes: messages[id].crossesNodes,
-        to: arrival - messages[id].injected)
+        messages[way: id].route, messages[way: id].bytes, crossesNodes: messages[id].crossesNodes,
+        to: arrival - messages[way: id].injected)
     }
     arrived(id)
   }

@@ -19,7 +19,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
 
   var network: Network
   var queue = EventQueue()
-  var messages: Pool<MessageState>
+  var messages: MessageTable
   /// Of use where slots can run out, or where lanes leave many messages untaken.
   var ports: PortTable
   var lanes: Slab<LaneState<S.Cursor>>
@@ -72,7 +72,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     fold = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed)
     let laneCount = fold.members * schedule.lanes
     network = Network(fabric: fabric, fold: fold)
-    messages = Pool(minimumCapacity: laneCount)
+    messages = MessageTable(minimumCapacity: laneCount)
     let countsSlots = costs.slots < .max
     self.countsSlots = countsSlots
     let hasWork = costs.streamGrain != nil || costs.kernels.contains { $0.laneBandwidth != nil }
@@ -156,6 +156,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
       lanes.prefetch(Int(event.subject))
     } else if case let id = message(of: event), id >= 0 {
       messages.prefetch(id)
+      messages.prefetch(way: id)
     }
   }
 
@@ -167,7 +168,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
       prepare(lane: Int(event.subject))
     } else if case let id = message(of: event), id >= 0 {
       lanes.prefetch(messages[id].receiver, bytes: 128)
-      network.prefetch(messages[id].route)
+      network.prefetch(messages[way: id].route)
     }
   }
 

@@ -113,8 +113,14 @@ struct Pool<Element>: ~Copyable {
   }
 
   subscript(index: Int32) -> Element {
-    unsafeAddress { unsafe places.address(Int(index)) }
-    unsafeMutableAddress { unsafe places.mutableAddress(Int(index)) }
+    unsafeAddress { unsafe address(index) }
+    unsafeMutableAddress { unsafe mutableAddress(index) }
+  }
+
+  func address(_ index: Int32) -> UnsafePointer<Element> { unsafe places.address(Int(index)) }
+
+  mutating func mutableAddress(_ index: Int32) -> UnsafeMutablePointer<Element> {
+    unsafe places.mutableAddress(Int(index))
   }
 
   /// The number of places ever in use at the same time.

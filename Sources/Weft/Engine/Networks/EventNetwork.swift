@@ -78,38 +78,39 @@ struct EventNetwork: NetworkModel, ~Copyable {
   }
 
   mutating func start(
-    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Bool {
-    let bytes = messages[id].bytes
-    let first = Int(messages[id].route.first)
+    let bytes = messages[way: id].bytes
+    let first = Int(messages[way: id].route.first)
     let crosses = messages[id].crossesNodes
     let begin = max(now, links[first].freeAt)
-    let passing = enter(first, bytes, crosses, messages[id].sourceRate, at: begin)
+    let passing = enter(first, bytes, crosses, messages[way: id].sourceRate, at: begin)
     // The event comes when the message goes on from its first link.
     if hasInterior && crosses {
       setOut(id, begin: begin, passing: passing, messages: &messages, queue: &queue)
     } else {
-      let latency = setsOutInOrder ? .zero : messages[id].route.latency
+      let latency = setsOutInOrder ? .zero : messages[way: id].route.latency
       queue.push(Event(.network, id), at: begin + latency)
     }
     return false
   }
 
   mutating func handle(
-    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32 {
     let id = event.subject
     if hasInterior && messages[id].crossesNodes {
       return pass(id, at: now, messages: &messages, queue: &queue)
     }
     let feed = serialization(
-      messages[id].bytes, on: Int(messages[id].route.first), messages[id].crossesNodes,
-      atMost: messages[id].sourceRate)
-    let moment = setsOutInOrder ? now + messages[id].route.latency : now
-    messages[id].arrive(
+      messages[way: id].bytes, on: Int(messages[way: id].route.first), messages[id].crossesNodes,
+      atMost: messages[way: id].sourceRate)
+    let moment = setsOutInOrder ? now + messages[way: id].route.latency : now
+    messages.arrive(
+      id,
       reach(
-        messages[id].bytes, over: messages[id].route, messages[id].crossesNodes,
-        messages[id].sourceRate, at: moment, feed: feed))
+        messages[way: id].bytes, over: messages[way: id].route, messages[id].crossesNodes,
+        messages[way: id].sourceRate, at: moment, feed: feed))
     return id
   }
 
@@ -168,11 +169,11 @@ struct EventNetwork: NetworkModel, ~Copyable {
 extension EventNetwork {
   /// Chooses a message's way between switches, by how long its links are still busy.
   private mutating func setOut(
-    _ id: Int32, begin: SimDuration, passing: SimDuration, messages: inout Pool<MessageState>,
+    _ id: Int32, begin: SimDuration, passing: SimDuration, messages: inout MessageTable,
     queue: inout EventQueue
   ) {
-    let route = messages[id].route
-    let bytes = messages[id].bytes
+    let route = messages[way: id].route
+    let bytes = messages[way: id].bytes
     started += 1
     var transit = Transit()
     let base = fabric.interior?.base ?? 0
@@ -186,7 +187,7 @@ extension EventNetwork {
         booked[link - base] += fabric.bandwidth(ofLink: link).time(toMove: bytes)
       }
       transit.path = way.path
-      messages[id].route.latency = way.latency
+      messages[way: id].route.latency = way.latency
     }
     transit.tail = begin + passing
     transit.slowest = serialization(bytes, on: Int(route.first), true, atMost: .max)
@@ -197,13 +198,13 @@ extension EventNetwork {
 
   /// Takes a message through the link that its head has reached; gives it if that was the last.
   private mutating func pass(
-    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32 {
-    let bytes = messages[id].bytes
+    let bytes = messages[way: id].bytes
     let index = Int(id)
     let hop = transits[index].passed
     let isLast = hop == transits[index].path.count
-    let link = isLast ? Int(messages[id].route.last) : Int(transits[index].path.links[hop])
+    let link = isLast ? Int(messages[way: id].route.last) : Int(transits[index].path.links[hop])
     let latency =
       hop == 0 ? fabric.topology.network.latency : fabric.topology.network.hopLatency
     let passing =
@@ -224,8 +225,9 @@ extension EventNetwork {
     }
     let own = transits[index].slowest
     let feed = serialization(
-      bytes, on: Int(messages[id].route.first), true, atMost: messages[id].sourceRate)
-    messages[id].arrive(
+      bytes, on: Int(messages[way: id].route.first), true, atMost: messages[way: id].sourceRate)
+    messages.arrive(
+      id,
       Passage(
         head: begin, arrival: tail, slowestLink: own, sourceLimit: max(.zero, feed - own)))
     return id

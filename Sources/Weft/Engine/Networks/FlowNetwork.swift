@@ -107,14 +107,14 @@ struct FlowNetwork: NetworkModel, ~Copyable {
   var busiest: (link: Int, bytes: Int) { loads.busiest(on: fabric) }
 
   mutating func start(
-    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Bool {
-    let route = messages[id].route
-    let bytes = messages[id].bytes
-    messages[id].head = now + route.latency
+    let route = messages[way: id].route
+    let bytes = messages[way: id].bytes
+    messages[way: id].head = now + route.latency
     guard bytes > 0 else {
       let end = now + route.latency
-      messages[id].arrive(Passage(head: end, arrival: end, slowestLink: .zero))
+      messages.arrive(id, Passage(head: end, arrival: end, slowestLink: .zero))
       return true
     }
     way.removeAll()
@@ -126,14 +126,14 @@ struct FlowNetwork: NetworkModel, ~Copyable {
         Int64(1 + links[$0].flows)
       }
       if let chosen {
-        messages[id].route.latency = chosen.latency
-        messages[id].head = now + chosen.latency
+        messages[way: id].route.latency = chosen.latency
+        messages[way: id].head = now + chosen.latency
         for hop in 0..<chosen.path.count { way.append(chosen.path.links[hop]) }
       }
     }
     if route.last >= 0 { way.append(route.last) }
     for hop in 0..<way.count { loads.add(bytes, to: Int(way[hop])) }
-    let sourceRate = messages[id].sourceRate
+    let sourceRate = messages[way: id].sourceRate
     add(
       id, bytes: Double(bytes), limit: sourceRate == .max ? .infinity : Double(sourceRate) / 1e12,
       at: now)
@@ -142,7 +142,7 @@ struct FlowNetwork: NetworkModel, ~Copyable {
   }
 
   mutating func handle(
-    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32 {
     if event.kind == .settle {
       if queue.hasMoreNow {
@@ -160,11 +160,12 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     requestSettling(at: now, queue: &queue)
     // One that ends at the same moment does so before rates are computed again.
     if isDue(bundle) { announce(bundle, at: now, queue: &queue) }
-    let linkTime = (Double(messages[id].bytes) / slowest).rounded(.up)
-    let alone = max(linkTime, Double(messages[id].bytes) / limit)
-    messages[id].arrive(
+    let linkTime = (Double(messages[way: id].bytes) / slowest).rounded(.up)
+    let alone = max(linkTime, Double(messages[way: id].bytes) / limit)
+    messages.arrive(
+      id,
       Passage(
-        head: messages[id].head ?? now, arrival: now + messages[id].route.latency,
+        head: messages[way: id].head ?? now, arrival: now + messages[way: id].route.latency,
         slowestLink: SimDuration(rounding: linkTime),
         sourceLimit: SimDuration(rounding: alone - linkTime)))
     return id

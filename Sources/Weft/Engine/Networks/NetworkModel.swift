@@ -15,12 +15,12 @@ protocol NetworkModel: ~Copyable {
   /// Takes a message that enters its first link now and did not pass; true if its arrival is already
   /// known.
   mutating func start(
-    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Bool
 
   /// Handles an event of the model's own; gives the message whose arrival it settled, or -1.
   mutating func handle(
-    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32
 
   /// Whether every event of the model's own is about a message.
