@@ -144,13 +144,27 @@ struct Fitter {
       // A small floor keeps what is exact at nominal from counting as infinitely far.
       abs(values[index] - terms[index].value(in: nominal)) / max(error(index), 1e-300)
     }
+    // A term that the data press against the bound where it is nominally cannot make up for what
+    // others lose, whatever the covariance says: it must go before they are judged.
+    func isPressed(_ index: Int) -> Bool {
+      let unknown = fit.estimates[index].parameter
+      let near = 0.01 * unknown.unit
+      return [unknown.lower, unknown.upper].contains { bound in
+        abs(fit.values[index] - bound) < near
+          && abs(terms[index].value(in: nominal) - bound) < near
+      }
+    }
     while left.count > 1 {
+      let pressed = left.first(where: isPressed)
       let still = left.min { move($0) < move($1) } ?? left[0]
       // What is uncertain, and yet not where nominal has it, is better left free.
       let worst = left.filter { move($0) < 2 }.max { relative($0) < relative($1) } ?? still
       let index: Int
       let reason: String
-      if relative(worst) > mostError && move(worst) < 2 {
+      if let pressed {
+        index = pressed
+        reason = "the data would have it beyond its nominal value, which is as far as it goes"
+      } else if relative(worst) > mostError && move(worst) < 2 {
         index = worst
         reason = undetermined(worst, left, covariance, relative(worst), terms)
       } else if left.count > most {
