@@ -103,7 +103,7 @@ public struct CollectiveCalibration: Sendable {
     leftOut = observations.count - used.count
     let times = try model.seconds(observations.map(\.sample), under: [profile])[0]
     residuals = zip(times, observations).map { log($0 / $1.seconds) }
-    information = try fitter.information(answering, at: profile, scale: fit.scale)
+    information = try fitter.information(answering.map(\.term), at: profile, scale: fit.scale)
     calibration = Self.summary(
       fit, terms, observations, residuals, held, topology: topology.name)
   }

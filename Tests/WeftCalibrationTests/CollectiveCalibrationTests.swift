@@ -121,19 +121,6 @@ private struct Cluster {
     for term in result.terms { #expect(!held.contains { $0.name == term.name }) }
   }
 
-  @Test func `a term that is pressed against its nominal bound makes up for nothing`() throws {
-    var truth = cluster.nominal
-    let base = try #require(CalibrationTerm.named("nccl.ll.base"))
-    base.apply(0.4 * base.value(in: truth), to: &truth)
-    let calibration = try cluster.calibrate(cluster.observations(under: truth, noise: 0.005))
-    let errors = calibration.residuals.map(abs).sorted()
-    #expect(errors[errors.count / 2] < 0.02)
-    for (term, estimate) in zip(calibration.terms, calibration.fit.estimates)
-    where term.value(in: cluster.nominal) == estimate.parameter.lower {
-      #expect(estimate.value > estimate.parameter.lower + 0.01 * estimate.parameter.unit)
-    }
-  }
-
   @Test func `channels of a ring beyond the NICs are copies that share a proxy`() throws {
     // Measured with NCCL 2.21 on eight nodes: 754 and 1348 us, 1039 and 2003 us in another set-up.
     let calls = [256 << 10, 512 << 10].map { bytes in
