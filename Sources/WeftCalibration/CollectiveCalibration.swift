@@ -103,7 +103,7 @@ public struct CollectiveCalibration: Sendable {
     leftOut = observations.count - used.count
     let times = try model.seconds(observations.map(\.sample), under: [profile])[0]
     residuals = zip(times, observations).map { log($0 / $1.seconds) }
-    information = try fitter.information(answering, at: profile, scale: fit.scale)
+    information = try fitter.information(answering.map(\.term), at: profile, scale: fit.scale)
     calibration = Self.summary(
       fit, terms, observations, residuals, held, topology: topology.name)
   }
@@ -140,6 +140,19 @@ public struct CollectiveCalibration: Sendable {
     return observations.indices.filter(kept.contains).map { observations[$0] }
   }
 
+  /// What holds 95 % of further draws of the same kind (split conformal prediction).
+  ///
+  /// A rank r of n holds r / (n + 1) of them in the mean, whatever their distribution, so the rank is
+  /// 0.95 (n + 1), and between two the share of the way: rounded up to a whole one, the single worst
+  /// of 20 to 38 calls would set the width. Below 19 calls it is the largest.
+  static func quantile(_ sorted: [Double]) -> Double {
+    let count = sorted.count
+    let rank = max(1, 0.95 * Double(count + 1))
+    guard rank < Double(count) else { return sorted[count - 1] }
+    let below = Int(rank)
+    return sorted[below - 1] + (rank - Double(below)) * (sorted[below] - sorted[below - 1])
+  }
+
   private static func summary(
     _ fit: NonlinearFit, _ terms: [CalibrationTerm], _ observations: [Observation],
     _ residuals: [Double], _ held: [Calibration.Held], topology: String
@@ -153,11 +166,9 @@ public struct CollectiveCalibration: Sendable {
     let windows = Accuracy.Window.allCases.compactMap { window -> Calibration.Residual? in
       let own = zip(sizes, residuals).filter { window.contains($0.0) }.map { abs($0.1) }.sorted()
       guard !own.isEmpty else { return nil }
-      // The rank that holds 95 % of further draws of the same kind (split conformal prediction).
-      let rank = min(own.count, Int((Double(own.count + 1) * 0.95).rounded(.up)))
       return Calibration.Residual(
         window: window, calls: own.count, median: own[own.count / 2],
-        halfWidth: own[rank - 1] * optimism)
+        halfWidth: Self.quantile(own) * optimism)
     }
     return Calibration(
       topology: topology,

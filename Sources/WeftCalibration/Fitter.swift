@@ -32,8 +32,15 @@ struct Fitter {
     }
   }
 
+  /// A term that some call answers to, and how much each one does.
+  struct Answering {
+    let term: CalibrationTerm
+    /// The change of the logarithm of each call's time per unit of the term, or per factor of e.
+    let answers: [Double]
+  }
+
   /// The terms that some call answers to, and may be fitted.
-  func answering(_ held: inout [Calibration.Held]) throws -> [CalibrationTerm] {
+  func answering(_ held: inout [Calibration.Held]) throws -> [Answering] {
     let asked = CalibrationTerm.all.filter { !options.held.contains($0.name) }
     held += CalibrationTerm.all.filter { options.held.contains($0.name) }.map {
       Calibration.Held(name: $0.name, reason: "asked for")
@@ -50,28 +57,34 @@ struct Fitter {
       return point
     }
     let all = try residuals(asked, [base] + moved)
-    return asked.indices.filter { index in
-      let answer = zip(all[index + 1], all[0]).reduce(0) { max($0, abs($1.0 - $1.1)) }
-      if answer < Self.leastAnswer {
+    return asked.indices.compactMap { index in
+      let changes = zip(all[index + 1], all[0]).map { $0 - $1 }
+      guard changes.contains(where: { abs($0) >= Self.leastAnswer }) else {
         held.append(.init(name: asked[index].name, reason: "no measured call answers to it"))
+        return nil
       }
-      return answer >= Self.leastAnswer
-    }.map { asked[$0] }
+      let units = (moved[index][index] - base[index]) / max(unknowns[index].unit, abs(base[index]))
+      return Answering(term: asked[index], answers: changes.map { $0 / units })
+    }
   }
 
-  /// Fits terms, holds what is undetermined or moved least, and fits the others again.
+  /// Fits the terms that calls answer to most, no more than half as many as calls, holds what is
+  /// undetermined or moved least, and fits the others again.
   func reduce(
-    _ answering: [CalibrationTerm], _ held: inout [Calibration.Held]
+    _ answering: [Answering], _ held: inout [Calibration.Held]
   ) throws -> (terms: [CalibrationTerm], fit: NonlinearFit) {
-    let most = max(1, min(options.mostParameters, observations.count / 2))
-    var terms = answering
-    if terms.count >= observations.count {
-      // There is no covariance without spare calls; the last terms build on the first.
-      let kept = observations.count - 1
-      held += terms.dropFirst(kept).map {
-        .init(name: $0.name, reason: "there are too few calls to fit it")
+    // Fewer than two calls for each term leave no covariance to judge them by.
+    let affordable = max(1, observations.count / 2)
+    let most = min(max(1, options.mostParameters), affordable)
+    var terms = answering.map(\.term)
+    if terms.count > affordable {
+      let kept = Set(TermSelection.mostIndependent(answering.map(\.answers), count: affordable))
+      held += terms.indices.filter { !kept.contains($0) }.map {
+        .init(
+          name: terms[$0].name,
+          reason: "there are too few calls to fit it, and they answer more to others")
       }
-      terms = Array(terms.prefix(kept))
+      terms = terms.indices.filter(kept.contains).map { terms[$0] }
     }
     var start: [String: Double] = [:]
     while true {

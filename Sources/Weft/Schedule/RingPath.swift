@@ -3,13 +3,34 @@
 /// Behind a switch every order is as good as another. In a mesh each order uses other links, so
 /// channels need different ones to use all of them; NCCL's search then finds channels that are no
 /// copies of each other.
-enum NodeOrder: Sendable {
+struct NodeOrder: Hashable, Sendable {
+  private enum Form: Hashable, Sendable { case ascending, spread }
+
   /// Channel c begins at rank c mod G and goes upwards.
-  case ascending
+  static let ascending = NodeOrder(form: .ascending)
   /// Channels share the links of a mesh evenly: closed rings of up to four ranks take all cycles in
   /// turn, others the zigzag 0, 1, G - 1, 2, … shifted by the channel, which for an even G uses
   /// every link once in G channels.
-  case spread
+  static let spread = NodeOrder(form: .spread)
+
+  private let form: Form
+  private var different = Int.max
+  private var apart = 1
+
+  private init(form: Form) { self.form = form }
+
+  /// The same with so few different orders, which channels take in turn: further channels are copies
+  /// of the first, and what lies between two orders is that many turns.
+  func repeated(every different: Int, apart: Int) -> NodeOrder {
+    precondition(different > 0 && apart > 0, "An order, and the next one elsewhere.")
+    var result = self
+    result.different = different
+    result.apart = apart
+    return result
+  }
+
+  /// The channel whose order a channel has.
+  private func turn(_ channel: Int) -> Int { channel % different * apart }
 
   /// The rank of a node, from 0, that a channel visits at a position.
   ///
@@ -20,7 +41,8 @@ enum NodeOrder: Sendable {
   ///   - isClosed: Whether the last rank sends to the first, as on a single node.
   /// - Returns: The rank.
   func local(at position: Int, channel: Int, of count: Int, isClosed: Bool) -> Int {
-    if self == .ascending || count < 3 { return (position + channel) % count }
+    let channel = turn(channel)
+    if form == .ascending || count < 3 { return (position + channel) % count }
     if isClosed && count <= 4 {
       // Both directions of the one cycle of three ranks, or of the three cycles of four.
       let cycle = channel / 2 % (count == 3 ? 1 : 3)
@@ -35,7 +57,7 @@ enum NodeOrder: Sendable {
   /// The position at which a channel visits a rank of a node; the inverse of ``local(at:channel:of:isClosed:)``.
   func position(of local: Int, channel: Int, of count: Int, isClosed: Bool) -> Int {
     // The one order that serves groups of thousands of members, which a search would take long for.
-    if self == .ascending { return (local + count - channel % count) % count }
+    if form == .ascending { return (local + count - turn(channel) % count) % count }
     return (0..<count).first {
       self.local(at: $0, channel: channel, of: count, isClosed: isClosed) == local
     } ?? 0

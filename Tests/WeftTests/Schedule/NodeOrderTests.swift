@@ -45,6 +45,21 @@ import Testing
     #expect(Set(uses(.ascending, channels: 24, count: 4, isClosed: true)) == [0, 24])
   }
 
+  @Test func `repeated channels are copies, and the different ones leave by different NICs`() {
+    // Two NICs for four GPUs: channels 2 and 3 are copies of 0 and 1.
+    let order = NodeOrder.spread.repeated(every: 2, apart: 2)
+    let visits = (0..<4).map { channel in
+      (0..<4).map { order.local(at: $0, channel: channel, of: 4, isClosed: false) }
+    }
+    #expect(visits[2] == visits[0] && visits[3] == visits[1])
+    #expect(Set(visits[0...1].map { $0[3] / 2 }) == [0, 1])
+    for ascending in [NodeOrder.ascending.repeated(every: 4, apart: 2), order] {
+      let path = RingPath(
+        layout: Layout(nodes: 2, ranksPerNode: 8), channel: 7, order: ascending)
+      #expect((0..<16).allSatisfy { path.position(of: path.rank(at: $0)) == $0 })
+    }
+  }
+
   @Test func `a path knows the position of every rank`() {
     for layout in [Layout(nodes: 1, ranksPerNode: 4), Layout(nodes: 3, ranksPerNode: 6)] {
       for channel in 0..<12 {

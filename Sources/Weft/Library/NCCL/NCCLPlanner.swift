@@ -88,10 +88,17 @@ public struct NCCLPlanner: Sendable {
 
   var layout: Layout { Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode) }
 
+  /// The orders in which channels visit a node.
+  ///
   /// Channels that are copies of each other would leave most links of a mesh idle, so NCCL's search
-  /// finds different ones.
+  /// finds different ones. Where a node has fewer NICs than GPUs, that is one for each NIC, and all
+  /// further channels are copies of these: they leave a node from the same GPU, by the same proxy.
   private var order: NodeOrder {
-    fabric.topology.node.scaleUp.kind == .mesh ? .spread : .ascending
+    let order: NodeOrder = fabric.topology.node.scaleUp.kind == .mesh ? .spread : .ascending
+    let node = fabric.topology.node
+    let nics = max(1, node.nics * fabric.gpusPerNode / node.gpus)
+    guard fabric.nodes > 1 && nics < fabric.gpusPerNode else { return order }
+    return order.repeated(every: nics, apart: fabric.gpusPerNode / nics)
   }
 
   private func ring(
