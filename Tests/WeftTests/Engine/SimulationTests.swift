@@ -261,15 +261,15 @@ private struct Teleport: NetworkModel, ~Copyable {
   var busiest: (link: Int, bytes: Int) { (0, 0) }
 
   mutating func start(
-    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Bool {
-    let end = now + messages[id].route.latency
-    messages[id].arrive(Passage(head: end, arrival: end, slowestLink: .zero))
+    let end = now + messages[way: id].route.latency
+    messages.arrive(id, Passage(head: end, arrival: end, slowestLink: .zero))
     return true
   }
 
   mutating func handle(
-    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32 { -1 }
 }
 
@@ -286,11 +286,11 @@ private struct InstantTeleport: NetworkModel, ~Copyable {
   }
 
   mutating func start(
-    _ id: Int32, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Bool { false }
 
   mutating func handle(
-    _ event: Event, at now: SimDuration, messages: inout Pool<MessageState>, queue: inout EventQueue
+    _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32 { -1 }
 }
 

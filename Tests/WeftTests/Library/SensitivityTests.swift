@@ -8,7 +8,7 @@ import Testing
     nodes: Int, proxy: Costs.Proxy
   ) throws -> [Sensitivity.Class: Double] {
     let fabric = try Fabric(Machine.flat(gpus: 4, nics: 4), nodes: nodes)
-    let call = CollectiveCall(.allToAll, bytes: 4096, type: .bf16, inPlace: true)
+    let call = CollectiveCall(.allToAll, bytes: 4096, type: .bf16, inPlace: true, launch: .graph)
     let plan = try PlainAlgorithm.allPairs.plan(
       for: call, layout: Layout(nodes: nodes, ranksPerNode: 4))
     var costs = plan.costs
