@@ -39,6 +39,7 @@ struct CalibrateCommand: ParsableCommand {
     let file = try topology.load(global)
     if topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     try Output.checkFolder(of: global.output)
+    try Output.check(global.output, replacesNoneOf: rowsOptions.measurements)
     if try rowsOptions.areSteps() { return try calibrateSteps(file.topology) }
     try steps.checkUnused()
     let nominal = try start.load(for: file.topology, global)
@@ -80,9 +81,10 @@ struct CalibrateCommand: ParsableCommand {
     }
     let kernels = KernelCalibration(
       topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
-    let (report, profile) = try global.timed("the calibration") {
+    let (report, profile, warnings) = try global.timed("the calibration") {
       try kernels.run(rowsOptions.measurements)
     }
+    for warning in warnings { Console.warn(warning, global) }
     try emit(report, profile)
   }
 

@@ -21,15 +21,25 @@ struct KernelCalibration {
   }
 
   /// Fits every kind of kernel of the files, and gives the report and the profile.
-  func run(_ paths: [String]) throws -> (report: Report, profile: CalibratedProfile) {
+  func run(
+    _ paths: [String]
+  ) throws -> (report: Report, profile: CalibratedProfile, warnings: [String]) {
     var products: [KernelFit.Observation<MatrixProduct>] = []
     var decodes: [KernelFit.Observation<DecodeAttention>] = []
     var prefills: [KernelFit.Observation<PrefillAttention>] = []
     var unusable: [UnusableRow] = []
     var data: [(file: String, rows: Int)] = []
     var left = 0
+    var warnings: [String] = []
     for path in paths {
       let file = try KernelFile(path: path)
+      let chip = topology.gpu.name.split(separator: "-").first.map(String.init) ?? ""
+      let others = file.gpus.filter { !$0.lowercased().contains(chip) }.sorted()
+      if !others.isEmpty {
+        warnings.append(
+          "\(path) has kernels of \(others.joined(separator: ", ")), the profile is for "
+            + topology.gpu.title)
+      }
       unusable += file.unusable
       let before = products.count + decodes.count + prefills.count
       for row in file.rows {
@@ -81,7 +91,8 @@ struct KernelCalibration {
     return (
       report(parts, unusable, left),
       CalibratedProfile(
-        identity: identity, profile: profile, keys: keys, calibration: nil, data: data)
+        identity: identity, profile: profile, keys: keys, calibration: nil, data: data),
+      warnings
     )
   }
 
@@ -90,6 +101,8 @@ struct KernelCalibration {
     _ kind: String, _ all: [KernelFit.Observation<Form>], held: Set<String>,
     shape: (Form) -> [Int]
   ) throws -> Part {
+    let errors = KernelFit.errors(all, gpu: topology.gpu, profile: nominal)
+    try checkUnits(kind, errors)
     let shapes = Set(all.map { shape($0.form) }).sorted { $0.lexicographicallyPrecedes($1) }
     let places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($1, $0 % 2) })
     do {
@@ -103,11 +116,25 @@ struct KernelCalibration {
       }
       return Part(
         kind: kind, fit: try KernelFit(all, gpu: topology.gpu, nominal: nominal, held: held),
-        unseen: unseen, nominal: KernelFit.errors(all, gpu: topology.gpu, profile: nominal),
-        rows: all.count)
+        unseen: unseen, nominal: errors, rows: all.count)
     } catch let error as FitError {
       throw Failure(.badContent, "\(kind): \(error)", fix: "give times of more shapes")
     }
+  }
+
+  /// Refuses times in another unit: no kernel is 30 times as fast or slow as its nominal form says in
+  /// the median.
+  private func checkUnits(_ kind: String, _ errors: [Double]) throws(Failure) {
+    let ratio = 1 + errors.sorted()[errors.count / 2]
+    guard ratio > 30 || ratio < 1 / 30.0 else { return }
+    let (many, what, unit) =
+      ratio > 1 ? (ratio, "shorter", "milliseconds") : (1 / ratio, "longer", "nanoseconds")
+    throw Failure(
+      .badContent,
+      "\(kind): the times are \(Int(many.rounded())) times \(what) than \(topology.gpu.title)'s "
+        + "nominal ones",
+      fix: "write time_us in microseconds (these look like \(unit)), or check that --topology has "
+        + "the GPU that was measured")
   }
 
   private func report(_ parts: [Part], _ unusable: [UnusableRow], _ left: Int) -> Report {

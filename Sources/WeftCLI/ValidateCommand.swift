@@ -47,6 +47,7 @@ struct ValidateCommand: ParsableCommand {
     let file = try self.topology.load(global)
     if self.topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     let topology = file.topology
+    try Output.check(global.output, replacesNoneOf: rowsOptions.measurements)
     if try rowsOptions.areSteps() { return try validateSteps(topology) }
     try steps.checkUnused()
     let profile = try self.profile.load(for: topology, global)

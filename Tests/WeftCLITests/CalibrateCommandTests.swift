@@ -133,4 +133,40 @@ import Testing
     let outcome = try weft("calibrate --topology dgx-a100 --measurements \(file) \(flags)")
     #expect([64, 74].contains(outcome.status) && outcome.errors.contains(problem))
   }
+
+  @Test(arguments: ["calibrate", "validate"])
+  func `an output that is the input is refused`(command: String) throws {
+    let before = try String(contentsOfFile: file, encoding: .utf8)
+    let outcome = try weft("\(command) --topology dgx-a100 --measurements \(file) -o \(file)")
+    #expect(outcome.status == 64 && outcome.errors.contains("is the input"), "\(outcome.errors)")
+    #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+  }
+
+  /// Products as fast as this GPU's memory and peak, but for a factor.
+  private func products(gpu: String, factor: Double) throws -> String {
+    let rows = [512, 1024, 2048, 4096, 8192].flatMap { n in
+      [1, 16, 64, 256].map { m in
+        let time = factor * (4 + Double(n * 4096) / 1e6 + Double(m * n) / 1e5)
+        return "\(gpu),bf16,\(m),\(n),4096,\(time)\n"
+      }
+    }
+    return try folder.write("gpu,dtype,m,n,k,time_us\n" + rows.joined(), to: "gemm.csv")
+  }
+
+  @Test(arguments: [(1e-3, "shorter"), (1e3, "longer")])
+  func `kernels in another unit are refused`(factor: Double, word: String) throws {
+    let path = try products(gpu: "a100", factor: factor)
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(outcome.status == 65, "\(outcome.errors)")
+    #expect(outcome.errors.contains("times \(word) than") && outcome.errors.contains("  fix: "))
+  }
+
+  @Test func `kernels of another GPU are warned of`() throws {
+    let own = try weft(
+      "calibrate --topology dgx-a100 --measurements \(products(gpu: "a100", factor: 1))")
+    #expect(own.status == 0 && !own.errors.contains("has kernels of"), "\(own.errors)")
+    let other = try weft(
+      "calibrate --topology dgx-a100 --measurements \(products(gpu: "h100-sxm", factor: 1))")
+    #expect(other.errors.contains("has kernels of h100-sxm"), "\(other.errors)")
+  }
 }

@@ -18,7 +18,7 @@ import WeftFiles
       """
         launch.graph: {value: 0.8 us, standard_error: 10 ns, source: measured}
         memory.reserved: {value: 2 GiB, source: guessed}
-        nvrar.block-bandwidth: {value: 8.9 GB/s, source: fitted}
+        nvrar.block-bandwidth: {value: 8.9 GB/s, standard_error: 0 B/s, source: fitted}
       """
     ).profile
     #expect(

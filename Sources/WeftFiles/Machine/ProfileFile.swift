@@ -95,7 +95,12 @@ public struct ProfileFile: Sendable {
     case .duration:
       try reader.value(key, Limits.duration).seconds
     case .bandwidth:
-      Double(try reader.value(key, Limits.bandwidth).bytesPerSecond)
+      // An error may be as small as it likes.
+      Double(
+        try
+          (key == "value"
+          ? reader.value(key, Limits.bandwidth) : reader.value(key, Quantity.bandwidth))
+          .bytesPerSecond)
     case .size:
       Double(try reader.value(key, Quantity.size).bytes)
     case .ratio:

@@ -24,6 +24,8 @@ public struct KernelFile: Sendable {
 
   /// The file as the user named it.
   public let file: String
+  /// The GPUs that the rows name, if any.
+  public private(set) var gpus: Set<String> = []
   /// The rows that can be used.
   public private(set) var rows: [Row] = []
   /// The others, with the reason.
@@ -99,6 +101,7 @@ public struct KernelFile: Sendable {
             isGrouped: heads > pairs)
       }
       rows.append(Row(line: row.line, kernel: kernel, microseconds: time))
+      if let gpu = cells["gpu"], !gpu.isEmpty { gpus.insert(gpu) }
     }
     guard !rows.isEmpty || !unusable.isEmpty else {
       throw InputError(
