@@ -4,14 +4,23 @@ extension Simulation where Network: ~Copyable {
     var time = slowest.period
     var breakdown = slowest.path.since(slowest.before)
     // A time beyond what can be told apart stays so, and is refused as such.
-    if period == .mean && !time.isTooLong {
-      breakdown = breakdown.divided(by: calls)
+    if counted > 1 && !time.isTooLong {
+      breakdown = breakdown.divided(by: counted)
       time = breakdown.total
     }
     try checkRates(time)
     return SimulationResult(
       time: time, breakdown: breakdown, messages: messageCount * fold.factor / calls,
       wireBytes: byteCount * fold.factor / calls, events: eventCount, foldedNodes: fold.factor)
+  }
+
+  /// The calls at the end that count.
+  var counted: Int {
+    switch period {
+    case .last: 1
+    case .rest: max(1, calls - 1)
+    case .mean: calls
+    }
   }
 
   /// No link may carry in the time of a call more than its rate allows.

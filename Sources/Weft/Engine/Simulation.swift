@@ -30,7 +30,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var departures: Slab<TimeBreakdown>
   /// By lane, where lanes take time for what they do, or wait for slots.
   var works: Slab<LaneWork>
-  /// The end of every member's last call but one, and where the time up to it went.
+  /// The end of every member's call before those that count, and where the time up to it went.
   var ends: Slab<CallEnd>
   var slowest = SlowestCall()
   /// Divides lanes by those of a rank.
@@ -88,7 +88,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     // By names of their own: read as properties there, they are miscompiled (Swift 6.3).
     let keepsWork = hasWork || remembers || countsSlots
     works = Slab(repeating: LaneWork(), count: keepsWork ? laneCount : 0)
-    ends = Slab(repeating: CallEnd(), count: calls > 1 && period == .last ? fold.members : 0)
+    let keepsEnds = calls > 1 && period != .mean
+    ends = Slab(repeating: CallEnd(), count: keepsEnds ? fold.members : 0)
     lanesPerRank = Divider(schedule.lanes)
     running = laneCount
     for index in 0..<laneCount {
@@ -229,6 +230,9 @@ struct CallEnd {
 enum Period {
   /// The last one, from one end to the next on the same rank.
   case last
+  /// The mean of all but the first, from its end on the same rank: where ranks are out of step, one
+  /// period of the rank for which it is longest says little of the others.
+  case rest
   /// The mean of all, from the start: ranks that wait for none may run ahead by as many calls as
   /// slots hold, and calls under way together end together.
   case mean

@@ -85,7 +85,8 @@ public struct Plan: Sendable {
     return try simulate(
       on: fabric, network: network,
       calls: calls(isolated: isolated, operations: size.operations),
-      period: schedule.letsRanksRunAhead ? .mean : .last, foldAllowed: foldAllowed)
+      period: schedule.letsRanksRunAhead ? .mean : fabric.hasConditions ? .rest : .last,
+      foldAllowed: foldAllowed)
   }
 
   /// The back-to-back calls that are simulated for the time of one of so many operations.
