@@ -61,6 +61,15 @@ import Testing
     }
   }
 
+  /// The rank with the longest period of a single call would tell 1.2 times as much.
+  @Test func `one slow NIC costs hardly more than slow NICs everywhere`() throws {
+    let job = "--topology perlmutter --nodes 4 --algorithm nvrar "
+    let times = try ["--slow-nic 0.0:2", "--set network.bandwidth=12.5GB/s"].map {
+      try #require(try results(job + $0).first?["time_us"] as? Double)
+    }
+    #expect(times[0] < 1.1 * times[1], "\(times) us")
+  }
+
   @Test func `a hostfile places nodes by the numbers in their names`() throws {
     let folder = try TemporaryFolder()
     let near = try folder.write("nid000000\nnid000001 slots=4 # here\n\n2\n3\n", to: "near")
