@@ -33,8 +33,7 @@ struct KernelCalibration {
     var warnings: [String] = []
     for path in paths {
       let file = try KernelFile(path: path)
-      let chip = topology.gpu.name.split(separator: "-").first.map(String.init) ?? ""
-      let others = file.gpus.filter { !$0.lowercased().contains(chip) }.sorted()
+      let others = file.gpus.filter { !topology.gpu.isNamed(in: $0) }.sorted()
       if !others.isEmpty {
         warnings.append(
           "\(path) has kernels of \(others.joined(separator: ", ")), the profile is for "

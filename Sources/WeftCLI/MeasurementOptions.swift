@@ -67,3 +67,11 @@ struct MeasurementOptions: ParsableArguments {
     return validation
   }
 }
+
+extension GPU {
+  /// Whether a measured row's text names this chip, whatever its board: `h100` of `h100-sxm`.
+  func isNamed(in text: String) -> Bool {
+    let chip = name.split(separator: "-").first.map(String.init) ?? name
+    return text.lowercased().contains(chip.lowercased())
+  }
+}

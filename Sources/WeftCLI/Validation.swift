@@ -136,10 +136,8 @@ struct Validation {
   var warnings: [String] {
     var seen = Set<String>()
     let gpu = topology.gpu
-    let model = gpu.name.split(separator: "-").first.map(String.init) ?? gpu.name
     var warnings: [String] = calls.compactMap { entry in
-      guard let name = entry.rows[0].gpu, seen.insert(name).inserted,
-        !name.lowercased().contains(model.lowercased())
+      guard let name = entry.rows[0].gpu, seen.insert(name).inserted, !gpu.isNamed(in: name)
       else { return nil }
       return "rows are of '\(name)', the topology has \(gpu.title)"
     }

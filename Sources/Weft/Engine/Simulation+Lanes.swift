@@ -102,7 +102,7 @@ extension Simulation where Network: ~Copyable {
     let endsCall = lanes[index].stage == .end
     if endsCall {
       let end = CallEnd(time: moment, path: path)
-      if call + 1 == calls - counted && period != .mean { ends[rank] = end }
+      if call + 1 == calls - counted { ends[rank] = end }
       if call + 1 == calls {
         slowest.add(rank, end, after: ends.count == 0 ? CallEnd() : ends[rank])
         running -= schedule.lanes

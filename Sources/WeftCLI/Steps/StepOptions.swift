@@ -109,8 +109,7 @@ extension MeasurementOptions {
       }
     }
     let gpu = request.topology.gpu
-    let chip = gpu.name.split(separator: "-").first.map(String.init) ?? gpu.name
-    differ("system", gpu.title) { $0.lowercased().contains(chip) }
+    differ("system", gpu.title) { gpu.isNamed(in: $0) }
     differ("model", request.model.name) { modelName($0) == request.model.name }
     differ("backend", request.engine.name) { $0.lowercased() == request.engine.name }
     differ("precision", request.weights.rawValue) { DataType(name: $0) == request.weights }

@@ -94,13 +94,11 @@ public struct ProfileFile: Sendable {
     switch dimension {
     case .duration:
       try reader.value(key, Limits.duration).seconds
+    case .bandwidth where key == "value":
+      Double(try reader.value(key, Limits.bandwidth).bytesPerSecond)
     case .bandwidth:
       // An error may be as small as it likes.
-      Double(
-        try
-          (key == "value"
-          ? reader.value(key, Limits.bandwidth) : reader.value(key, Quantity.bandwidth))
-          .bytesPerSecond)
+      Double(try reader.value(key, Quantity.bandwidth).bytesPerSecond)
     case .size:
       Double(try reader.value(key, Quantity.size).bytes)
     case .ratio:

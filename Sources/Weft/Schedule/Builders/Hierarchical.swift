@@ -79,7 +79,7 @@ struct Hierarchical: Schedule {
         }
         scatter = .putScatter(
           OneShotReduceScatter(
-            member(0), scratch: caller.output + 1, placeLength: schedule.shardLength))
+            member(0), scratch: caller.firstScratch, placeLength: schedule.shardLength))
         gather = .putGather(OneShotAllGather(member(1)))
       case .ring:
         let scattering = GroupRing(

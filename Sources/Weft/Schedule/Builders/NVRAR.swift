@@ -98,8 +98,6 @@ struct NVRAR: Schedule {
     static let ready = 3
   }
 
-  private var firstScratch: UInt8 { caller.firstScratch }
-
   func cursor(rank: Int, lane: Int, call: Int) -> Cursor {
     Cursor(self, rank: rank, lane: lane, call: call)
   }
@@ -144,7 +142,7 @@ struct NVRAR: Schedule {
       }
       let shard = Region(offset: 0, count: elements)
         .part(layout.local(of: rank), of: layout.ranksPerNode)
-      let scratch = schedule.firstScratch
+      let scratch = caller.firstScratch
       exchange = FlaggedDoubling(
         ranks: RankGroup.across(of: rank, layout),
         rows: CellRows(

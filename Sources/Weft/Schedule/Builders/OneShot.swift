@@ -11,18 +11,18 @@ struct OneShotMember: Sendable {
   let isSwitched: Bool
 
   /// The port of the member so many places ahead, from 1.
-  func ahead(_ distance: Int) -> Port {
-    let position = me + distance
-    return Port(peer: group[position < group.count ? position : position - group.count], tag: tag)
-  }
+  func ahead(_ distance: Int) -> Port { Port(peer: group[position(ahead: distance)], tag: tag) }
 
   /// The port of the member so many places behind, from 1.
   func behind(_ distance: Int) -> Port { ahead(group.count - distance) }
 
   /// The part of the member so many places ahead, from 1.
-  func part(ahead distance: Int) -> Region {
+  func part(ahead distance: Int) -> Region { parts[position(ahead: distance)] }
+
+  @inline(__always)
+  private func position(ahead distance: Int) -> Int {
     let position = me + distance
-    return parts[position < group.count ? position : position - group.count]
+    return position < group.count ? position : position - group.count
   }
 }
 

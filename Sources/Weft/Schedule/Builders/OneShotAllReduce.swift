@@ -73,7 +73,7 @@ struct OneShotAllReduce: Schedule {
     }
 
     private var copy: Location {
-      Location(buffer: caller.output + 1, offset: turn * whole.count)
+      Location(buffer: caller.firstScratch, offset: turn * whole.count)
     }
 
     /// Where the data of the rank so far behind lies.

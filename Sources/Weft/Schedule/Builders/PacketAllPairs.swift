@@ -131,7 +131,7 @@ struct PacketAllPairs: Schedule {
     private func result(_ region: Region) -> Location { scratch(3, whole.count, region.offset) }
 
     private func scratch(_ number: Int, _ length: Int, _ offset: Int) -> Location {
-      Location(buffer: caller.output + 1 + UInt8(number), offset: turn * length + offset)
+      Location(buffer: caller.firstScratch + UInt8(number), offset: turn * length + offset)
     }
   }
 }

@@ -111,7 +111,7 @@ struct RootedTree: Schedule {
     }
 
     private var sum: Location {
-      rank == 0 ? caller.output(whole) : Location(buffer: caller.output + 1, offset: 0)
+      rank == 0 ? caller.output(whole) : Location(buffer: caller.firstScratch, offset: 0)
     }
 
     private mutating func serve(_ child: Int) -> Operation {

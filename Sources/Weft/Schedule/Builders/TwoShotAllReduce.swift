@@ -36,7 +36,7 @@ struct TwoShotAllReduce: Schedule {
     }
     return Cursor(
       scatter: OneShotReduceScatter(
-        member(0), scratch: caller.output + 1, placeLength: partLength),
+        member(0), scratch: caller.firstScratch, placeLength: partLength),
       gather: OneShotAllGather(member(1)))
   }
 
