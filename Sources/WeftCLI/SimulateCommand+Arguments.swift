@@ -98,6 +98,21 @@ extension SimulateCommand {
     }
   }
 
+  /// The profile; none where links alone price every algorithm and none is given, as reading all nominal
+  /// ones takes longer than most such runs do, and as a GPU without a profile has links too.
+  func loadProfile(
+    _ names: [AlgorithmName], _ pricing: Planner.Pricing, for topology: Topology
+  ) throws -> Profile {
+    let isUnused = names.allSatisfy { name in
+      switch name {
+      case .plain, .imported: Self.isIdeal(name, pricing)
+      case .nccl, .nvrar: false
+      }
+    }
+    return isUnused && profile.profile == nil
+      ? Profile(names: []) : try profile.load(for: topology, global)
+  }
+
   static func isIdeal(_ name: AlgorithmName, _ pricing: Planner.Pricing) -> Bool {
     switch name {
     case .plain, .imported: pricing == .library || pricing == .ideal

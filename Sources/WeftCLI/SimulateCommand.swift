@@ -95,7 +95,7 @@ struct SimulateCommand: ParsableCommand {
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
     warn(names.map(\.value), sizes: sizes, type: type, collective, on: fabric)
-    let profile = try self.profile.load(for: fabric.topology, global)
+    let profile = try loadProfile(names.map(\.value), pricing, for: fabric.topology)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     let jobs = names.flatMap { name in
       sizes.flatMap { bytes in

@@ -142,6 +142,12 @@ public struct Costs: Hashable, Sendable {
   /// Whether what a lane did last decides about what it does next.
   var remembersOperations: Bool { furtherPeerShare < 1 || looksWhenFree }
 
+  /// Whether neither taking, putting nor turning to an operation costs time, and no proxy does.
+  var costsTimeOnLinksAlone: Bool {
+    [receive.scaleUp, receive.network, put.scaleUp, put.network, operation]
+      .allSatisfy { $0 == .zero } && proxy == nil
+  }
+
   init(
     elementBytes: Int, kernels: [KernelCosts], slots: Int, framing: Framing,
     receive: ByMedium<SimDuration>, put: ByMedium<SimDuration>, signalBytes: Int

@@ -96,6 +96,16 @@ struct EventQueue: ~Copyable {
     return entries[Int(following(now.first) &+ index &- (Self.chunk - 1))].event
   }
 
+  /// Asks memory for an event of the present moment by its place, at most a chunk ahead.
+  @inline(__always)
+  mutating func prefetch(_ place: Int) {
+    let index = head &+ Int32(truncatingIfNeeded: place)
+    guard index >= Self.chunk - 1 else {
+      return entries.prefetch(Int(now.first &+ index), bytes: 1)
+    }
+    entries.prefetch(Int(following(now.first) &+ index &- (Self.chunk - 1)), bytes: 1)
+  }
+
   /// Adds an event.
   ///
   /// - Precondition: the time is not before that of the last event taken.

@@ -23,7 +23,7 @@ struct LaneState<Cursor: OperationCursor> {
   /// The connection that the lane has asked for a message of, before one set out; all ones if none.
   var awaitedKey = UInt64.max
   /// Messages that the lane has not asked for yet, in four lists by their tags, so that those that
-  /// nobody asks for do not stand in the way of others: the last one of a ring, -1 if there is none.
+  /// nobody asks for do not stand in the way of others: the youngest one, -1 if there is none.
   var inboxes = [4 of Int32](repeating: -1)
   /// The message that the lane has asked for, which has set out; -1 if none.
   var awaited: Int32 = -1

@@ -1,27 +1,27 @@
 extension Simulation where Network: ~Copyable {
   /// Runs a lane from the present until it must wait.
-  mutating func advance(_ index: Int, at time: SimDuration) {
+  mutating func advance<C: LaneCosts>(_ index: Int, at time: SimDuration, _: C.Type) {
     var stage = lanes[index].stage
     while true {
       switch stage {
       case .fetch:
         stage = fetch(index)
-        if takesTurns && stage == .input {
+        if !C.areNone && takesTurns && stage == .input {
           turn(index)
           return
         }
       case .input:
-        guard takeInput(index, at: time) else { return }
+        guard takeInput(index, at: time, C.self) else { return }
         stage = .credit
       case .credit:
-        guard !countsSlots || takeSlot(index, at: time) else { return }
-        guard !hasWork || work(index, at: time) else { return }
+        guard C.areNone || !countsSlots || takeSlot(index, at: time) else { return }
+        guard C.areNone || !hasWork || work(index, at: time) else { return }
         stage = .emit
       case .drain:
         guard drain(index, at: time) else { return }
         stage = .emit
       case .emit:
-        emit(index, at: time)
+        emit(index, at: time, C.self)
         stage = .fetch
       case .meet, .end:
         lanes[index].stage = stage
@@ -36,15 +36,26 @@ extension Simulation where Network: ~Copyable {
   mutating func fetch(_ index: Int) -> LaneState<S.Cursor>.Stage {
     guard let operation = lanes[index].cursor.next() else { return .end }
     lanes[index].operation = LaneOperation(operation)
-    lanes[index].step += 1
+    lanes[index].step &+= 1
     if operation.kind == .barrier || operation.kind == .kernel { return .meet }
-    if remembers { remember(operation, by: index) }
+    if remembers {
+      remember(
+        by: index, operation.kind, operation.actions, operation.source, operation.destination,
+        operation.count)
+    }
     return .input
   }
 
   /// Notes whether an operation goes on with what is at hand, and what it will leave there.
+  ///
+  /// It gets the parts that it needs: for a whole operation every lane would keep one in memory.
   @inline(never)
-  private mutating func remember(_ operation: Operation, by index: Int) {
+  private mutating func remember(
+    by index: Int, _ kind: Operation.Kind, _ actions: Operation.Actions, _ source: Location,
+    _ destination: Location, _ count: Int
+  ) {
+    let operation = Operation(
+      kind, actions: actions, source: source, destination: destination, count: count)
     lanes[index].continues = works[index].atHand.continues(with: operation)
     works[index].atHand = AtHand(operation)
   }

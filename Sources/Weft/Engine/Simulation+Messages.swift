@@ -19,35 +19,24 @@ extension Simulation where Network: ~Copyable {
   @inline(__always)
   private mutating func keep(_ id: Int32, for index: Int) {
     let inbox = Int(truncatingIfNeeded: messages[id].key & 3)
-    let last = lanes[index].inboxes[inbox]
-    if last < 0 {
-      messages[id].next = id
-    } else {
-      messages[id].next = messages[last].next
-      messages[last].next = id
-    }
+    messages[id].next = lanes[index].inboxes[inbox]
     lanes[index].inboxes[inbox] = id
   }
 
   /// Gives its receiver a message whose arrival is known: one that is waited for goes on with its time
   /// and path at once, another is kept.
   @inline(__always)
-  mutating func deliver(_ passage: Passage, _ departure: Departure, from sender: Int) {
+  mutating func deliver<C: LaneCosts>(
+    _ passage: Passage, _ departure: Departure, from sender: Int, _: C.Type
+  ) {
     let index = PortTable.target(ofKey: departure.key)
     guard lanes[index].awaitedKey == departure.key else {
-      let id = messages.take()
-      messages[id].path = lanes[sender].path
-      messages[id].renew(departure)
-      messages[id].path.add(
-        passage, since: departure.time, latency: departure.route.latency,
-        crossesNodes: departure.crossesNodes)
-      messages[id].arrival = passage.arrival
-      keep(id, for: index)
+      keep(passage, departure, from: sender, for: index)
       return
     }
     lanes[index].awaitedKey = .max
-    let overhead = receiveCost(crossesNodes: departure.crossesNodes)
-    let isFoundLate = !departure.isFlag && looksLate(index, for: passage.arrival)
+    let overhead = C.areNone ? .zero : receiveCost(crossesNodes: departure.crossesNodes)
+    let isFoundLate = !C.areNone && !departure.isFlag && looksLate(index, for: passage.arrival)
     let begin = (isFoundLate ? lanes[index].now : passage.arrival) + overhead
     if begin > lanes[index].now {
       lanes[index].now = begin
@@ -57,11 +46,26 @@ extension Simulation where Network: ~Copyable {
           passage, since: departure.time, latency: departure.route.latency,
           crossesNodes: departure.crossesNodes)
       }
-      lanes[index].path.synchronization += overhead
+      if !C.areNone { lanes[index].path.synchronization += overhead }
     }
     lanes[index].taken = departure.port
     lanes[index].stage = .credit
     queue.push(Event(.lane, Int32(truncatingIfNeeded: index)), at: begin)
+  }
+
+  /// Puts a message whose arrival is known, and that its receiver has not asked for, into an inbox.
+  @inline(never)
+  private mutating func keep(
+    _ passage: Passage, _ departure: Departure, from sender: Int, for index: Int
+  ) {
+    let id = messages.take()
+    messages[id].path = lanes[sender].path
+    messages[id].renew(departure)
+    messages[id].path.add(
+      passage, since: departure.time, latency: departure.route.latency,
+      crossesNodes: departure.crossesNodes)
+    messages[id].arrival = passage.arrival
+    keep(id, for: index)
   }
 
   /// Takes the oldest message of a connection out of its inbox; -1 if there is none.
@@ -71,22 +75,24 @@ extension Simulation where Network: ~Copyable {
       let id = takeSpilled(key, by: index)
       if id >= 0 { return id }
     }
-    let last = lanes[index].inboxes[inbox]
-    guard last >= 0 else { return -1 }
-    var before = last
+    var id = lanes[index].inboxes[inbox]
+    guard id >= 0 else { return -1 }
+    var younger: Int32 = -1
+    var found: (id: Int32, younger: Int32) = (-1, -1)
     for _ in 0..<Self.shortInbox {
-      let id = messages[before].next
-      if messages[id].key == key {
-        if id == before {
-          lanes[index].inboxes[inbox] = -1
+      if messages[id].key == key { found = (id, younger) }
+      younger = id
+      id = messages[id].next
+      guard id < 0 else { continue }
+      if found.id >= 0 {
+        let older = messages[found.id].next
+        if found.younger < 0 {
+          lanes[index].inboxes[inbox] = older
         } else {
-          messages[before].next = messages[id].next
-          if id == last { lanes[index].inboxes[inbox] = before }
+          messages[found.younger].next = older
         }
-        return id
       }
-      if id == last { return -1 }
-      before = id
+      return found.id
     }
     spill(inbox, of: index)
     return takeSpilled(key, by: index)
@@ -99,11 +105,18 @@ extension Simulation where Network: ~Copyable {
   /// Puts the messages of an inbox into ports; what comes to the inbox after that is younger.
   @inline(never)
   private mutating func spill(_ inbox: Int, of index: Int) {
-    let last = lanes[index].inboxes[inbox]
-    var id = messages[last].next
+    var youngest = lanes[index].inboxes[inbox]
     lanes[index].inboxes[inbox] = -1
     lanes[index].spilledInboxes |= 1 << UInt8(inbox)
-    while true {
+    // A port takes the oldest first.
+    var id: Int32 = -1
+    while youngest >= 0 {
+      let older = messages[youngest].next
+      messages[youngest].next = id
+      id = youngest
+      youngest = older
+    }
+    while id >= 0 {
       let following = messages[id].next
       let port = ports.port(messages[id].key)
       if ports[port].last >= 0 {
@@ -114,7 +127,6 @@ extension Simulation where Network: ~Copyable {
       ports[port].last = id
       messages[id].next = -1
       lanes[index].spilled += 1
-      if id == last { return }
       id = following
     }
   }
@@ -139,7 +151,7 @@ extension Simulation where Network: ~Copyable {
     guard costs.streamGrain == nil || !streams(id) else { return arrivedInPart(id) }
     let index = messages[id].receiver
     guard lanes[index].awaited == id && messages[id].isSettled else { return }
-    queue.push(Event(.lane, Int32(index)), at: take(id, by: index))
+    queue.push(Event(.lane, Int32(index)), at: take(id, by: index, AllCosts.self))
   }
 
   /// The same for a message that a lane takes as it comes.
@@ -169,7 +181,7 @@ extension Simulation where Network: ~Copyable {
 
   /// Takes the message or flag that the operation needs; false if the lane goes on later.
   @inline(__always)
-  mutating func takeInput(_ index: Int, at time: SimDuration) -> Bool {
+  mutating func takeInput<C: LaneCosts>(_ index: Int, at time: SimDuration, _: C.Type) -> Bool {
     let takesFlag = lanes[index].operation.kind == .wait
     guard takesFlag || lanes[index].operation.actions.contains(.receive) else { return true }
     var id = lanes[index].awaited
@@ -184,12 +196,14 @@ extension Simulation where Network: ~Copyable {
       lanes[index].awaited = id
     }
     assert(messages[id].isFlag == takesFlag, "A flag is not a message to a slot.")
-    if costs.streamGrain != nil && streams(id) { return takeGrain(id, by: index, at: time) }
+    if !C.areNone && costs.streamGrain != nil && streams(id) {
+      return takeGrain(id, by: index, at: time)
+    }
     guard messages[id].isSettled else {
       wait(index)
       return false
     }
-    let begin = take(id, by: index)
+    let begin = take(id, by: index, C.self)
     guard begin > time else { return true }
     queue.push(Event(.lane, Int32(index)), at: begin)
     return false
@@ -204,16 +218,16 @@ extension Simulation where Network: ~Copyable {
 
   /// Takes a whole message whose arrival is known; the moment at which the lane can act on it.
   @inline(__always)
-  private mutating func take(_ id: Int32, by index: Int) -> SimDuration {
-    let overhead = receiveCost(id)
+  private mutating func take<C: LaneCosts>(_ id: Int32, by index: Int, _: C.Type) -> SimDuration {
+    let overhead = C.areNone ? .zero : receiveCost(id)
     let start = messages[id].arrival ?? .zero
-    let isFoundLate = !messages[id].isFlag && looksLate(index, for: start)
+    let isFoundLate = !C.areNone && !messages[id].isFlag && looksLate(index, for: start)
     let begin = (isFoundLate ? lanes[index].now : start) + overhead
     if begin > lanes[index].now {
       // What made the head late is what made the message late, but for the bytes behind the head.
       lanes[index].now = begin
       if !isFoundLate { lanes[index].path = messages[id].path }
-      lanes[index].path.synchronization += overhead
+      if !C.areNone { lanes[index].path.synchronization += overhead }
     }
     lanes[index].taken = messages[id].port
     lanes[index].awaited = -1

@@ -16,7 +16,7 @@ extension Simulation where Network: ~Copyable {
     if storesDirectly(index) {
       let id = send(
         index, at: time, sourceRate: pace(moved, operation, in: duration, at: rate),
-        isOpen: isStreaming)
+        isOpen: isStreaming, AllCosts.self)
       if isStreaming { works[index].passedOn = id }
     }
     if costs.furtherPeerShare < 1 && lanes[index].continues {
@@ -88,10 +88,10 @@ extension Simulation where Network: ~Copyable {
 
   /// Lets out what the operation produced and frees the slot that it read.
   @inline(__always)
-  mutating func emit(_ index: Int, at time: SimDuration) {
-    if lanes[index].taken >= 0 { freeSlot(index, at: time) }
-    if lanes[index].operation.sends && !(hasWork && storesDirectly(index)) {
-      _ = send(index, at: time, sourceRate: .max, isOpen: false)
+  mutating func emit<C: LaneCosts>(_ index: Int, at time: SimDuration, _: C.Type) {
+    if !C.areNone && lanes[index].taken >= 0 { freeSlot(index, at: time) }
+    if lanes[index].operation.sends && !(!C.areNone && hasWork && storesDirectly(index)) {
+      _ = send(index, at: time, sourceRate: .max, isOpen: false, C.self)
     }
   }
 
@@ -154,8 +154,8 @@ extension Simulation where Network: ~Copyable {
 
   /// Sends what the lane's operation sends: it enters the network now, after a put's overhead, or
   /// when the rank's proxy has posted it.
-  private mutating func send(
-    _ index: Int, at time: SimDuration, sourceRate: Int, isOpen: Bool
+  private mutating func send<C: LaneCosts>(
+    _ index: Int, at time: SimDuration, sourceRate: Int, isOpen: Bool, _: C.Type
   ) -> Int32 {
     let kind = lanes[index].operation.kind
     let destination = lanes[index].operation.to
@@ -165,10 +165,10 @@ extension Simulation where Network: ~Copyable {
     if source == target { return signalOwnLane(index, key, at: time) }
     let payload = lanes[index].operation.count * costs.elementBytes
     var (route, crosses) =
-      fabric.isRegular
+      C.areNone || fabric.isRegular
       ? fabric.regularWay(from: source, to: target, stripe: stripe)
       : irregularWay(from: source, to: target, stripe: stripe)
-    if fold.factor > 1 { route = fabric.folded(route) }
+    if !C.areNone && fold.factor > 1 { route = fabric.folded(route) }
     let via = lanes[index].operation.via
     if via != .links { route = route.crossed(via: via) }
     var departure = Departure(
@@ -176,7 +176,7 @@ extension Simulation where Network: ~Copyable {
       isFlag: kind != .transfer, crossesNodes: crosses, isOpen: isOpen)
     if kind == .transfer {
       departure.bytes = costs.wireBytes(payload: payload)
-      if countsSlots {
+      if !C.areNone && countsSlots {
         departure.port = outgoing(index, key)
         ports[departure.port].used += 1
       }
@@ -184,18 +184,20 @@ extension Simulation where Network: ~Copyable {
       departure.bytes =
         kind == .signal
         ? costs.signalBytes : payload * expansion(lanes[index].operation.destination)
-      departure.overhead = crosses ? costs.put.network : costs.put.scaleUp
+      if !C.areNone { departure.overhead = crosses ? costs.put.network : costs.put.scaleUp }
     }
     messageCount &+= 1
-    byteCount += departure.bytes
-    let isPlain =
-      departure.overhead == .zero && !(crosses && isPosted) && costs.streamGrain == nil && !isOpen
-    if isPlain,
+    byteCount &+= departure.bytes
+    let passesAtOnce =
+      C.areNone
+      || departure.overhead == .zero && !(crosses && isPosted)
+        && costs.streamGrain == nil && !isOpen
+    if passesAtOnce,
       let passage = network.pass(
         departure.bytes, over: route, crossesNodes: crosses, sourceRate: sourceRate, at: time)
     {
       hold(route, departure.bytes, crossesNodes: crosses, to: passage.arrival - time)
-      deliver(passage, departure, from: index)
+      deliver(passage, departure, from: index, C.self)
       return -1
     }
     return setOut(departure, from: index)
@@ -213,7 +215,7 @@ extension Simulation where Network: ~Copyable {
     }
     messages.renew(id, departure, injected: start)
     if costs.streamGrain != nil { keepDeparture(id) }
-    announce(id)
+    if !announcesLate { announce(id) }
     if start == departure.time {
       inject(id, at: start)
     } else {
@@ -295,6 +297,7 @@ extension Simulation where Network: ~Copyable {
   /// Holds a message that the network has brought against what its links and their latency take.
   @inline(__always)
   mutating func landed(_ id: Int32) {
+    if announcesLate { announce(id) }
     if let arrival = messages[id].arrival {
       hold(
         messages[way: id].route, messages[way: id].bytes, crossesNodes: messages[id].crossesNodes,
@@ -310,13 +313,13 @@ extension Simulation where Network: ~Copyable {
   ) {
     var least = route.latency
     if !crossesNodes {
-      least += timeInNode(bytes, fabric.scaleUpRate.bytesPerSecond)
+      least &+= timeInNode(bytes, fabric.scaleUpRate.bytesPerSecond)
     } else if fabric.hasEqualNICs {
-      least += timeBetween(bytes, fabric.networkRate.bytesPerSecond)
+      least &+= timeBetween(bytes, fabric.networkRate.bytesPerSecond)
     }
     // A flow's end is rounded to a picosecond, and its rate to a part in 10^12.
     let slack = SimDuration(picoseconds: 1 &+ least.picoseconds >> 32)
-    if time < least - slack { noteTooFast(route, bytes, took: time, least) }
+    if time < least &- slack { noteTooFast(route, bytes, took: time, least) }
   }
 
   @inline(never)

@@ -47,6 +47,14 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   let remembers: Bool
   /// Whether lanes take time to turn to an operation.
   let takesTurns: Bool
+  /// Whether none of that is so, nothing else but links takes time, and a message's way follows from
+  /// its ranks alone.
+  ///
+  /// What a lane runs through is compiled for that too (``LaneCosts``).
+  let isPlain: Bool
+  /// Whether a receiver hears of a message that waits for a link only when it arrives, which is early
+  /// enough where nobody works on what is still under way, and spares it from being looked up twice.
+  let announcesLate: Bool
 
   /// The first message that was faster than its links.
   var violation: SimulationError?
@@ -69,9 +77,12 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     self.calls = calls
     self.period = period
     expansions = schedule.buffers.map(\.storage.expansion)
-    fold = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed)
+    let fold = Fold(schedule.symmetry, on: fabric, allowed: foldAllowed)
+    self.fold = fold
     let laneCount = fold.members * schedule.lanes
-    network = Network(fabric: fabric, fold: fold)
+    let network = Network(fabric: fabric, fold: fold)
+    let keepsOrder = network.keepsOrder
+    self.network = network
     messages = MessageTable(minimumCapacity: laneCount)
     let countsSlots = costs.slots < .max
     self.countsSlots = countsSlots
@@ -81,6 +92,11 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     let remembers = costs.remembersOperations
     self.remembers = remembers
     takesTurns = costs.operation > .zero
+    let isPlain =
+      !countsSlots && !hasWork && !remembers && costs.costsTimeOnLinksAlone
+      && fold.symmetry == .none && fabric.isRegular && !fabric.hasConditions
+    self.isPlain = isPlain
+    announcesLate = isPlain && keepsOrder
     ports = PortTable(lanes: countsSlots ? laneCount : 1)
     lanes = Slab(minimumCapacity: laneCount)
     members = Slab(repeating: MemberState(), count: fold.members)
@@ -114,7 +130,11 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
       if isLarge { lookAhead() }
       switch event.kind {
       case .lane:
-        advance(Int(event.subject), at: time)
+        if isPlain {
+          advance(Int(event.subject), at: time, LinksAlone.self)
+        } else {
+          advance(Int(event.subject), at: time, AllCosts.self)
+        }
       case .inject:
         inject(event.subject, at: time)
       case .network, .settle:
@@ -140,6 +160,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
       for place in 0..<min(Self.far, queue.presentCount) { prefetch(place) }
       for place in 0..<min(Self.near, queue.presentCount) { prepare(place) }
     } else {
+      if queue.presentCount >= 2 * Self.far { queue.prefetch(2 * Self.far - 1) }
       if queue.presentCount >= Self.far { prefetch(Self.far - 1) }
       if queue.presentCount >= Self.near { prepare(Self.near - 1) }
     }
@@ -199,15 +220,47 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     let stage = lanes[index].stage
     guard stage == .input || stage == .credit, lanes[index].operation.sends, fabric.isRegular
     else { return }
+    prefetchWay(to: lanes[index].operation.to, of: index, bytes: 128)
+    if lanes[index].operation.kind == .signal { prefetchSignals(after: index) }
+  }
+
+  /// Asks for what the signals touch that a lane raises right after its next one: a call may end with one
+  /// for every partner, each with its lane out of the cache.
+  @inline(never)
+  private mutating func prefetchSignals(after index: Int) {
+    var cursor = lanes[index].cursor
+    while let operation = cursor.next(), operation.kind == .signal {
+      prefetchWay(to: operation.to, of: index, bytes: 32)
+    }
+  }
+
+  /// Asks for a receiver's first bytes and for the links on the way to it.
+  @inline(__always)
+  private mutating func prefetchWay(to port: Port, of index: Int, bytes: Int) {
     let (source, stripe) = lanesPerRank.split(index)
-    let to = lanes[index].operation.to
-    guard source != Int(to.peer) else { return }
-    let target = fold.member(of: Int(to.peer)) &* lanesPerRank.divisor &+ Int(to.lane)
-    var (route, _) = fabric.regularWay(from: source, to: Int(to.peer), stripe: stripe)
+    guard source != Int(port.peer) else { return }
+    let target = fold.member(of: Int(port.peer)) &* lanesPerRank.divisor &+ Int(port.lane)
+    var (route, _) = fabric.regularWay(from: source, to: Int(port.peer), stripe: stripe)
     if fold.factor > 1 { route = fabric.folded(route) }
-    lanes.prefetch(target, bytes: 128)
+    lanes.prefetch(target, bytes: bytes)
     network.prefetch(route)
   }
+}
+
+/// Whether a lane's doings cost something, as a type: what runs for every message is compiled for
+/// either case, and asks for no cost where there is none.
+protocol LaneCosts {
+  static var areNone: Bool { get }
+}
+
+/// As ``Costs`` say.
+enum AllCosts: LaneCosts {
+  static var areNone: Bool { false }
+}
+
+/// None but what links take, on a fabric where a message's way follows from its ranks alone.
+enum LinksAlone: LaneCosts {
+  static var areNone: Bool { true }
 }
 
 /// The meeting of a rank's lanes.

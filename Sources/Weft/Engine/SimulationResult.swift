@@ -28,17 +28,17 @@ public struct TimeBreakdown: Hashable, Sendable {
   mutating func add(
     _ passage: Passage, since start: SimDuration, latency wire: SimDuration, crossesNodes: Bool
   ) {
-    let behind = passage.arrival - start - wire
+    let behind = passage.arrival &- start &- wire
     let serialization = min(passage.slowestLink, behind)
-    let feeding = min(passage.sourceLimit, behind - serialization)
-    latency += wire
-    reduction += feeding
+    let feeding = min(passage.sourceLimit, behind &- serialization)
+    latency &+= wire
+    reduction &+= feeding
     if crossesNodes {
-      networkSerialization += serialization
-      networkQueueing += behind - serialization - feeding
+      networkSerialization &+= serialization
+      networkQueueing &+= behind &- serialization &- feeding
     } else {
-      scaleUpSerialization += serialization
-      scaleUpQueueing += behind - serialization - feeding
+      scaleUpSerialization &+= serialization
+      scaleUpQueueing &+= behind &- serialization &- feeding
     }
   }
 

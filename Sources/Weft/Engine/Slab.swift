@@ -6,7 +6,7 @@ import Glibc
 /// The engine's state lives in these: an index is only ever made by the engine itself, and debug
 /// builds check every access.
 @safe struct Slab<Element>: ~Copyable {
-  private var base: UnsafeMutablePointer<Element>
+  private var base: UnsafeMutableRawPointer
   private(set) var capacity: Int
   private(set) var count: Int
 
@@ -19,13 +19,25 @@ import Glibc
 
   init(repeating element: Element, count: Int) {
     self.init(minimumCapacity: count)
-    unsafe base.initialize(repeating: element, count: count)
+    for index in 0..<count { unsafe place(index).initialize(to: element) }
     self.count = count
   }
 
   deinit {
-    unsafe base.deinitialize(count: count)
+    for index in 0..<count { unsafe place(index).deinitialize(count: 1) }
     unsafe base.deallocate()
+  }
+
+  /// From one element to the next: large ones begin at a cache line, so that one has no part of a line
+  /// more than it needs.
+  private static var stride: Int {
+    let plain = MemoryLayout<Element>.stride
+    return plain > 3 * cacheLine ? (plain + cacheLine - 1) / cacheLine * cacheLine : plain
+  }
+
+  @inline(__always)
+  private func place(_ index: Int) -> UnsafeMutablePointer<Element> {
+    unsafe (base + index &* Self.stride).assumingMemoryBound(to: Element.self)
   }
 
   subscript(index: Int) -> Element {
@@ -36,23 +48,23 @@ import Glibc
 
   func address(_ index: Int) -> UnsafePointer<Element> {
     assert(index >= 0 && index < count, "The index is outside the slab.")
-    return unsafe UnsafePointer(base + index)
+    return unsafe UnsafePointer(place(index))
   }
 
   mutating func mutableAddress(_ index: Int) -> UnsafeMutablePointer<Element> {
     assert(index >= 0 && index < count, "The index is outside the slab.")
-    return unsafe base + index
+    return unsafe place(index)
   }
 
   mutating func append(_ element: Element) {
     if count == capacity { grow() }
-    unsafe (base + count).initialize(to: element)
+    unsafe place(count).initialize(to: element)
     count += 1
   }
 
   /// Forgets all elements but keeps the memory.
   mutating func removeAll() {
-    unsafe base.deinitialize(count: count)
+    for index in 0..<count { unsafe place(index).deinitialize(count: 1) }
     count = 0
   }
 
@@ -70,14 +82,14 @@ import Glibc
   }
 
   private mutating func grow() {
-    let bytes = capacity * 2 * MemoryLayout<Element>.stride
+    let bytes = capacity * 2 * Self.stride
     if bytes >= 4 * Self.huge, let larger = unsafe realloc(base, bytes) {
       // Pages are moved and not copied, and no more than what is used of the new memory is touched.
       unsafe madvise(larger, bytes, MADV_HUGEPAGE)
-      unsafe base = larger.bindMemory(to: Element.self, capacity: capacity * 2)
+      unsafe base = larger
     } else {
       let larger = unsafe Self.allocate(capacity * 2)
-      unsafe larger.moveInitialize(from: base, count: count)
+      unsafe larger.copyMemory(from: base, byteCount: count * Self.stride)
       unsafe base.deallocate()
       unsafe base = larger
     }
@@ -93,13 +105,13 @@ import Glibc
   ///
   /// Ports and links of a large machine are visited in no order that a table of small pages' places
   /// could follow.
-  private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<Element> {
-    let bytes = capacity * MemoryLayout<Element>.stride
+  private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+    let bytes = capacity * Self.stride
     let isLarge = bytes >= 2 * huge
     let memory = UnsafeMutableRawPointer.allocate(
       byteCount: bytes, alignment: isLarge ? huge : Self.cacheLine)
     if isLarge { unsafe madvise(memory, bytes, MADV_HUGEPAGE) }
-    return unsafe memory.bindMemory(to: Element.self, capacity: capacity)
+    return unsafe memory
   }
 }
 
@@ -154,6 +166,6 @@ extension Slab where Element: BitwiseCopyable {
   mutating func removeLast() -> Element {
     assert(count > 0, "The slab is empty.")
     count -= 1
-    return unsafe base[count]
+    return unsafe place(count).pointee
   }
 }

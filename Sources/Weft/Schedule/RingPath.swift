@@ -14,8 +14,9 @@ struct NodeOrder: Hashable, Sendable {
   static let spread = NodeOrder(form: .spread)
 
   private let form: Form
-  private var different = Int.max
-  private var apart = 1
+  // In 32 bits, as every lane of some schedules keeps an order.
+  private var different = Int32.max
+  private var apart: Int32 = 1
 
   private init(form: Form) { self.form = form }
 
@@ -24,13 +25,13 @@ struct NodeOrder: Hashable, Sendable {
   func repeated(every different: Int, apart: Int) -> NodeOrder {
     precondition(different > 0 && apart > 0, "An order, and the next one elsewhere.")
     var result = self
-    result.different = different
-    result.apart = apart
+    result.different = Int32(different)
+    result.apart = Int32(apart)
     return result
   }
 
   /// The channel whose order a channel has.
-  private func turn(_ channel: Int) -> Int { channel % different * apart }
+  private func turn(_ channel: Int) -> Int { channel % Int(different) * Int(apart) }
 
   /// The rank of a node, from 0, that a channel visits at a position.
   ///

@@ -81,6 +81,22 @@ extension SimDuration: Comparable, AdditiveArithmetic {
     return overflow ? limit(sign) : SimDuration(picoseconds: product)
   }
 
+  /// The sum of two parts of a time that is limited itself, so that nothing has to be done here.
+  @inline(__always)
+  static func &+ (left: SimDuration, right: SimDuration) -> SimDuration {
+    SimDuration(picoseconds: left.picoseconds &+ right.picoseconds)
+  }
+
+  /// The difference of two parts of a time that is limited itself.
+  @inline(__always)
+  static func &- (left: SimDuration, right: SimDuration) -> SimDuration {
+    SimDuration(picoseconds: left.picoseconds &- right.picoseconds)
+  }
+
+  /// Adds to a part of a time that is limited itself.
+  @inline(__always)
+  static func &+= (left: inout SimDuration, right: SimDuration) { left = left &+ right }
+
   /// Not inlined, so that what never happens costs a branch and no arithmetic.
   @inline(never)
   private static func limit(_ sign: Int64) -> SimDuration {

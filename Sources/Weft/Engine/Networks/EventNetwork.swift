@@ -23,6 +23,9 @@ struct EventNetwork: NetworkModel, ~Copyable {
 
   static var eventsAreMessages: Bool { true }
 
+  // They go the same way, through links that serve the first that comes.
+  var keepsOrder: Bool { setsOutInOrder && !hasInterior }
+
   private let fabric: Fabric
   private var links: Slab<Link>
   /// By message; used where links between switches can fill.
@@ -74,7 +77,7 @@ struct EventNetwork: NetworkModel, ~Copyable {
     let head = begin + route.latency
     let own = serialization(bytes, on: first, crossesNodes, atMost: .max)
     return Passage(
-      head: head, arrival: head + passing, slowestLink: own, sourceLimit: passing - own)
+      head: head, arrival: head + passing, slowestLink: own, sourceLimit: passing &- own)
   }
 
   mutating func start(
@@ -121,7 +124,7 @@ struct EventNetwork: NetworkModel, ~Copyable {
   ) -> SimDuration {
     let passing = serialization(bytes, on: link, crosses, atMost: sourceRate)
     links[link].freeAt = begin + passing
-    links[link].bytes += bytes
+    links[link].bytes &+= bytes
     return passing
   }
 
@@ -146,9 +149,9 @@ struct EventNetwork: NetworkModel, ~Copyable {
     // The tail is here no earlier than the head and what it takes to feed the message in.
     let tail = max(begin + passing, moment + feed)
     links[last].freeAt = tail
-    links[last].bytes += bytes
+    links[last].bytes &+= bytes
     return Passage(
-      head: begin, arrival: tail, slowestLink: own, sourceLimit: max(.zero, feed - own))
+      head: begin, arrival: tail, slowestLink: own, sourceLimit: max(.zero, feed &- own))
   }
 
   /// What a message takes on a link of a node, fed in at a rate.
@@ -214,7 +217,7 @@ extension EventNetwork {
     let begin = max(now, links[link].freeAt)
     let tail = max(begin + passing, transits[index].tail + latency)
     links[link].freeAt = tail
-    links[link].bytes += bytes
+    links[link].bytes &+= bytes
     transits[index].slowest = max(transits[index].slowest, passing)
     guard isLast else {
       booked[link - (fabric.interior?.base ?? 0)] -= passing

@@ -23,6 +23,9 @@ protocol NetworkModel: ~Copyable {
     _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Int32
 
+  /// Whether messages between the same two lanes arrive in the order in which they set out.
+  var keepsOrder: Bool { get }
+
   /// Whether every event of the model's own is about a message.
   static var eventsAreMessages: Bool { get }
 
@@ -35,6 +38,8 @@ protocol NetworkModel: ~Copyable {
 
 extension NetworkModel where Self: ~Copyable {
   static var eventsAreMessages: Bool { false }
+
+  var keepsOrder: Bool { false }
 
   mutating func prefetch(_ route: Route) {}
 

@@ -4,8 +4,8 @@
 /// With rows for sums and rows for arrivals apart, a put may still be reading a sum while the next
 /// arrival lands; the handshake between calls protects the rest.
 struct CellRows: Sendable {
-  let group: DoublingGroup
   let rowLength: Int
+  let group: DoublingGroup
   let sums: UInt8
   let arrivals: UInt8
 
@@ -44,21 +44,15 @@ struct CellRows: Sendable {
 /// In every step the block exchanges its whole run of cells with the same block of the partner,
 /// chunk by chunk: put a chunk, wait for the partner's, add. So each chunk exposes one latency.
 struct FlaggedDoubling: OperationCursor {
+  // Every lane keeps one, so these stand in an order that leaves no gaps.
   let ranks: RankGroup
-  let rows: CellRows
-  /// The block's run of elements within a row.
-  let run: Region
-  let chunk: Int
-  let lane: Int16
-  let tag: Int16
-
-  /// What is done with a chunk; an exchange has some of these, one after the other.
-  private enum Part: UInt8 { case put, wait, add }
-
   /// The place in the folded exchange; a send and a receive of one step interleave chunk by chunk, so
   /// they are one here.
   private var position: Int32 = 0
-  // What follows from it, worked out once for all chunks.
+  let rows: CellRows
+  let lane: Int16
+  let tag: Int16
+  // What follows from the position, worked out once for all chunks.
   private var peer: Int32 = 0
   private var sumRow: UInt8 = 0
   private var arrivalRow: UInt8 = 0
@@ -67,8 +61,14 @@ struct FlaggedDoubling: OperationCursor {
   private var last = Part.put
   private var part = Part.put
   private var isDone = false
+  /// The block's run of elements within a row.
+  let run: Region
+  let chunk: Int
   /// Where the chunk begins in the run.
   private var start = 0
+
+  /// What is done with a chunk; an exchange has some of these, one after the other.
+  private enum Part: UInt8 { case put, wait, add }
 
   init(ranks: RankGroup, rows: CellRows, run: Region, chunk: Int, lane: Int, tag: Int) {
     self.ranks = ranks

@@ -146,8 +146,9 @@ struct NVRAR: Schedule {
       exchange = FlaggedDoubling(
         ranks: RankGroup.across(of: rank, layout),
         rows: CellRows(
-          group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)),
-          rowLength: schedule.shardLength, sums: scratch + 1, arrivals: scratch + 2),
+          rowLength: schedule.shardLength,
+          group: DoublingGroup(members: layout.nodes, me: layout.node(of: rank)), sums: scratch + 1,
+          arrivals: scratch + 2),
         run: lane < schedule.blocks
           ? Region(offset: 0, count: shard.count).part(lane, of: schedule.blocks)
           : Region(offset: 0, count: 0),

@@ -165,7 +165,7 @@ struct Ring: Schedule {
 
     /// Where the slice of a chunk comes from and goes to, and its length.
     @inline(__always)
-    private func places(
+    private mutating func places(
       _ chunk: Int
     ) -> (source: Location, destination: Location, count: Int) {
       guard hasParts else {
@@ -176,6 +176,14 @@ struct Ring: Schedule {
           Location(buffer: parts.inPlace ? 0 : 1, offset: part.offset), part.count
         )
       }
+      return placesInParts(chunk)
+    }
+
+    /// The same where every rank has a part of its own in the input or output.
+    @inline(never)
+    private mutating func placesInParts(
+      _ chunk: Int
+    ) -> (source: Location, destination: Location, count: Int) {
       let part = loop.aligned(slice, of: slices)
       let owner = path.rank(at: chunk)
       var source = parts.input(owner)
