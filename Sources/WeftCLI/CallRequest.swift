@@ -21,6 +21,8 @@ struct CallRequest {
     var record: Record
     var plan: Plan
     var result: SimulationResult
+    /// The machine as the call saw it, with the random draws behind the result.
+    var fabric: Fabric
   }
 
   /// Operations of one request that are too many to simulate.
@@ -74,12 +76,12 @@ struct CallRequest {
         fix: "check the units of bandwidths and sizes")
     }
     let runs = try repeated(plan, result, on: fabric, trials, progress)
-    let median = runs[(runs.count - 1) / 2]
+    let (median, trial) = runs[(runs.count - 1) / 2]
     var record = Record(requested, plan, median, call, network, on: fabric)
     if trials > 1 {
       record["trials"] = .integer(trials)
-      record["low_us"] = .number(Self.percentile(5, of: runs))
-      record["high_us"] = .number(Self.percentile(95, of: runs))
+      record["low_us"] = .number(Self.percentile(5, of: runs.map(\.result)))
+      record["high_us"] = .number(Self.percentile(95, of: runs.map(\.result)))
     }
     if case .nvrar(let inNode) = name {
       let phases = inNode ?? planner.nvrarInNode(for: call)
@@ -92,24 +94,24 @@ struct CallRequest {
     if network == .analytic, let published = plan.publishedTime(on: planner.fabric) {
       record["published_us"] = .number(published.microseconds)
     }
-    return Outcome(record: record, plan: plan, result: median)
+    return Outcome(
+      record: record, plan: plan, result: median, fabric: try fabric.redrawn(trial: trial))
   }
 
-  /// All trials' results in order of time; the first is that of the seed itself.
+  /// All trials' results in order of time, with their numbers; trial 0 is that of the seed itself.
   private func repeated(
     _ plan: Plan, _ first: SimulationResult, on fabric: Fabric, _ trials: Int,
     _ progress: (Int) -> Void
-  ) throws -> [SimulationResult] {
-    var runs = [first]
+  ) throws -> [(result: SimulationResult, trial: Int)] {
+    var runs = [(result: first, trial: 0)]
     for trial in 1..<max(1, trials) where fabric.isRandom && network != .analytic {
       progress(trial)
-      runs.append(
-        try plan.simulate(
-          on: try fabric.redrawn(trial: trial), network: network, isolated: isIsolated,
-          foldAllowed: isFolded))
+      let result = try plan.simulate(
+        on: try fabric.redrawn(trial: trial), network: network, isolated: isIsolated,
+        foldAllowed: isFolded)
+      runs.append((result, trial))
     }
-    return runs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
-      .map(\.element)
+    return runs.sorted { ($0.result.time, $0.trial) < ($1.result.time, $1.trial) }
   }
 
   /// A percentile of times in microseconds, between neighbours in proportion.

@@ -88,10 +88,13 @@ public struct Conditions: Hashable, Sendable {
     return delay(launchJitter, UInt64(rank) << 24 ^ UInt64(call) << 8 ^ UInt64(kernel))
   }
 
-  /// What a message between nodes takes longer.
-  func networkDelay(message: Int) -> SimDuration {
+  /// What a message between nodes takes longer, by its lane and how many that one has sent before.
+  ///
+  /// Every lane's messages have an order of their own, whatever else happens when: so runs that
+  /// differ in a cost or a rate draw the same delays.
+  func networkDelay(lane: Int, message: Int) -> SimDuration {
     guard networkJitter > .zero else { return .zero }
-    return delay(networkJitter, UInt64(message) ^ 1 << 63)
+    return delay(networkJitter, UInt64(lane) << 32 ^ UInt64(message) ^ 1 << 63)
   }
 
   /// A draw from the exponential distribution, by inversion.
