@@ -120,15 +120,20 @@ public struct Conditions: Hashable, Sendable {
     for nic in failedNICs + slowNICs.map(\.nic) {
       guard (0..<nodes).contains(nic.node) && (0..<nics).contains(nic.nic) else {
         throw .fault(
-          "there is no NIC \(nic.nic) of node \(nic.node): \(nodes) nodes have \(nics) each, from 0"
-        )
+          "there is no NIC \(nic.nic) of node \(nic.node): \(nodes) nodes have \(nics) each, from 0",
+          fix: "name what the job has as NODE.NIC, or give more --nodes")
       }
       guard (0..<nics).contains(where: { !hasFailed(NIC(node: nic.node, nic: $0)) }) else {
-        throw .fault("no NIC of node \(nic.node) is left")
+        throw .fault(
+          "no NIC of node \(nic.node) is left: it has \(nics)",
+          fix: "leave one that works, or make it slow instead: --slow-nic \(nic.node).\(nic.nic):10"
+        )
       }
     }
     for gpu in slowGPUs where !(0..<ranks).contains(gpu.rank) {
-      throw .fault("there is no rank \(gpu.rank): there are \(ranks), from 0")
+      throw .fault(
+        "there is no rank \(gpu.rank): there are \(ranks), from 0",
+        fix: "name a rank of the job, or give more --nodes or --gpus-per-node")
     }
   }
 }
