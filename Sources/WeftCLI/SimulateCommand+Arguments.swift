@@ -217,7 +217,7 @@ extension SimulateCommand {
       }
       obstacle = try obstacle ?? job.foldObstacle(on: planner)
     }
-    global.note("\(operations) operations to simulate, in about \(Float(seconds)) s")
+    global.note("\(operations) operations to simulate, in about \((seconds * 10).rounded() / 10) s")
     if seconds > 10 {
       let reason = obstacle.map { ": every node is simulated, since \($0)" } ?? ""
       let faster =

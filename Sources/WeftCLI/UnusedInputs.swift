@@ -21,6 +21,12 @@ struct UnusedInputs {
     self.moreNodes = moreNodes
     fabric.nodes == 1 ? addBetweenNodes() : addBetweenSwitches()
     add(changed.filter { $0 == "gpu.l2" }, "no model asks for it")
+    if fabric.gpusPerNode == 1 {
+      add(
+        changed.filter { $0.hasPrefix("node.scale_up.") },
+        "no message stays inside a node of one GPU",
+        fix: "use more GPUs of a node")
+    }
   }
 
   private mutating func add(_ inputs: [String], _ reason: String, fix: String? = nil) {

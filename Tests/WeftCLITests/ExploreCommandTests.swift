@@ -91,7 +91,7 @@ import Testing
 
   @Test func `an axis that no result answers to is named`() throws {
     let study = Self.small.replacing(
-      "    size:", with: "    network.hop_latency: [0 us, 5 us]\n    size:")
+      "  size:", with: "  network.hop_latency: [0 us, 5 us]\n  size:")
     let outcome = try explore(study)
     #expect(outcome.output.contains("'network.hop_latency' changes no result"))
     #expect(!outcome.output.contains("'size' changes no result"))

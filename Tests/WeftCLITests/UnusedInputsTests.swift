@@ -71,6 +71,10 @@ import Testing
       "perlmutter --nodes 2 --launch eager", "--launch eager changes nothing: NCCL's host",
       "--isolated"
     ),
+    (
+      "flat --nodes 2 --set node.scale_up.latency=9us", "node.scale_up.latency changes nothing",
+      "more GPUs"
+    ),
     ("flat --nodes 2 --set gpu.l2=1MiB", "gpu.l2 changes nothing", "no model asks"),
   ])
   func `what changes nothing is named`(job: String, warning: String, fix: String) throws {
