@@ -21,13 +21,12 @@ struct CallRequest {
     var record: Record
     var plan: Plan
     var result: SimulationResult
+    /// The machine as the call saw it, with the random draws behind the result.
+    var fabric: Fabric
   }
 
   /// Operations of one request that are too many to simulate.
   static let operationLimit = 2_000_000_000
-
-  /// About how many operations are simulated in a second; whole messages take fewer steps than flows.
-  var operationsPerSecond: Double { network == .event ? 5e6 : 1.5e6 }
 
   private func candidates(on fabric: Fabric) -> [NVRARPlanner.Parameters] {
     guard isTuned, case .nvrar = name else { return [.standard] }
@@ -63,7 +62,7 @@ struct CallRequest {
     var best: (plan: Plan, result: SimulationResult, parameters: NVRARPlanner.Parameters)?
     for parameters in candidates(on: fabric) {
       let plan = try plan(planner, parameters)
-      let result = try timed(plan, on: fabric)
+      let result = try timed(plan, on: fabric, planner)
       if result.time < best?.result.time ?? SimDuration(picoseconds: .max) {
         best = (plan, result, parameters)
       }
@@ -74,12 +73,12 @@ struct CallRequest {
         fix: "check the units of bandwidths and sizes")
     }
     let runs = try repeated(plan, result, on: fabric, trials, progress)
-    let median = runs[(runs.count - 1) / 2]
+    let (median, trial) = runs[(runs.count - 1) / 2]
     var record = Record(requested, plan, median, call, network, on: fabric)
     if trials > 1 {
       record["trials"] = .integer(trials)
-      record["low_us"] = .number(Self.percentile(5, of: runs))
-      record["high_us"] = .number(Self.percentile(95, of: runs))
+      record["low_us"] = .number(Self.percentile(5, of: runs.map(\.result)))
+      record["high_us"] = .number(Self.percentile(95, of: runs.map(\.result)))
     }
     if case .nvrar(let inNode) = name {
       let phases = inNode ?? planner.nvrarInNode(for: call)
@@ -92,24 +91,24 @@ struct CallRequest {
     if network == .analytic, let published = plan.publishedTime(on: planner.fabric) {
       record["published_us"] = .number(published.microseconds)
     }
-    return Outcome(record: record, plan: plan, result: median)
+    return Outcome(
+      record: record, plan: plan, result: median, fabric: try fabric.redrawn(trial: trial))
   }
 
-  /// All trials' results in order of time; the first is that of the seed itself.
+  /// All trials' results in order of time, with their numbers; trial 0 is that of the seed itself.
   private func repeated(
     _ plan: Plan, _ first: SimulationResult, on fabric: Fabric, _ trials: Int,
     _ progress: (Int) -> Void
-  ) throws -> [SimulationResult] {
-    var runs = [first]
+  ) throws -> [(result: SimulationResult, trial: Int)] {
+    var runs = [(result: first, trial: 0)]
     for trial in 1..<max(1, trials) where fabric.isRandom && network != .analytic {
       progress(trial)
-      runs.append(
-        try plan.simulate(
-          on: try fabric.redrawn(trial: trial), network: network, isolated: isIsolated,
-          foldAllowed: isFolded))
+      let result = try plan.simulate(
+        on: try fabric.redrawn(trial: trial), network: network, isolated: isIsolated,
+        foldAllowed: isFolded)
+      runs.append((result, trial))
     }
-    return runs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
-      .map(\.element)
+    return runs.sorted { ($0.result.time, $0.trial) < ($1.result.time, $1.trial) }
   }
 
   /// A percentile of times in microseconds, between neighbours in proportion.
@@ -129,12 +128,12 @@ struct CallRequest {
     let fabric = ordered(planner.fabric)
     let plan = try plan(planner)
     guard network != .analytic else {
-      if let unknown = Plan.unknownToFormulas(planner.fabric) {
+      if let unknown = Plan.unknownToFormulas(fabric) {
         throw Failure(
           .usage, "--network analytic: a closed form knows nothing of \(unknown)",
-          fix: "leave analytic out of --network, or the options that say so")
+          fix: "leave analytic out of --network and use event or flow, or leave out those options")
       }
-      guard plan.canRun(.analytic, on: fabric) else { throw noClosedForm(fabric) }
+      guard plan.canRun(.analytic, on: fabric) else { throw noClosedForm(plan, planner) }
       return 0
     }
     let size = plan.size(on: fabric, foldAllowed: isFolded, limit: Self.operationLimit)
@@ -147,21 +146,40 @@ struct CallRequest {
     return size.operations * calls * candidates(on: fabric).count
   }
 
-  private func timed(_ plan: Plan, on fabric: Fabric) throws -> SimulationResult {
+  /// About how long the simulation of so many operations takes, in seconds.
+  ///
+  /// - Throws: ``Failure`` if the call cannot be planned.
+  func estimatedSeconds(_ operations: Int, on planner: Planner) throws(Failure) -> Double {
+    guard operations > 0 else { return 0 }
+    return try plan(planner).estimatedSeconds(
+      operations: operations, on: ordered(planner.fabric), network: network, foldAllowed: isFolded)
+  }
+
+  private func timed(
+    _ plan: Plan, on fabric: Fabric, _ planner: Planner
+  ) throws -> SimulationResult {
     do {
       return try plan.simulate(
         on: fabric, network: network, isolated: isIsolated, foldAllowed: isFolded)
     } catch {
-      if case .noClosedForm = error { throw noClosedForm(fabric) }
+      if case .noClosedForm = error { throw noClosedForm(plan, planner) }
       throw error
     }
   }
 
-  private func noClosedForm(_ fabric: Fabric) -> Failure {
-    Failure(
+  private func noClosedForm(_ plan: Plan, _ planner: Planner) -> Failure {
+    let others = AlgorithmName.known.filter { text in
+      guard let name = AlgorithmName(text), let other = try? planner.plan(name, for: call) else {
+        return false
+      }
+      return other.canRun(.analytic, on: planner.fabric)
+    }
+    let what = plan.algorithm == requested ? requested : "\(plan.algorithm), as \(requested) runs,"
+    return Failure(
       .usage,
-      "\(requested) has no closed form for \(call.collective.rawValue) on \(fabric.ranks) ranks",
-      fix: "leave analytic out of --network")
+      "\(what) has no closed form for \(call.collective.rawValue) on \(planner.fabric.ranks) ranks",
+      fix: "leave analytic out of --network"
+        + (others.isEmpty ? "" : "; these have one: \(others.joined(separator: ", "))"))
   }
 
   /// Why every node is simulated where one might stand for all; nil if one does.

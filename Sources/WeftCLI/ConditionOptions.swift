@@ -96,17 +96,23 @@ struct ConditionOptions: ParsableArguments {
   func conditions(seed: UInt64) throws(Failure) -> Conditions {
     var conditions = Conditions(seed: seed)
     for text in slowGPU {
-      let (name, factor) = try Self.slow(text, "--slow-gpu", "3:1.5")
-      guard let rank = Int(name) else { throw Self.malformed(text, "--slow-gpu", "3:1.5") }
+      let form = (flag: "--slow-gpu", example: "3:1.5", meaning: "rank 3, factor 1 or more")
+      let (name, factor) = try Self.slow(text, form)
+      guard let rank = Int(name) else { throw Self.malformed(text, form) }
       conditions.slowGPUs.append(Conditions.SlowGPU(rank: rank, factor: factor))
     }
     for text in slowNIC {
-      let (name, factor) = try Self.slow(text, "--slow-nic", "0.1:2")
-      guard let nic = Self.nic(name) else { throw Self.malformed(text, "--slow-nic", "0.1:2") }
+      let form = (
+        flag: "--slow-nic", example: "0.1:2", meaning: "node 0, its NIC 1, factor 1 or more"
+      )
+      let (name, factor) = try Self.slow(text, form)
+      guard let nic = Self.nic(name) else { throw Self.malformed(text, form) }
       conditions.slowNICs.append(Conditions.SlowNIC(nic: nic, factor: factor))
     }
     for text in failedNIC {
-      guard let nic = Self.nic(text) else { throw Self.malformed(text, "--failed-nic", "0.1") }
+      guard let nic = Self.nic(text) else {
+        throw Self.malformed(text, ("--failed-nic", "0.1", "node 0, its NIC 1; both from 0"))
+      }
       conditions.failedNICs.append(nic)
     }
     try Self.checkRepeats(conditions)
@@ -135,12 +141,15 @@ struct ConditionOptions: ParsableArguments {
     }
   }
 
+  /// A flag with an example of its value and what that means.
+  private typealias Form = (flag: String, example: String, meaning: String)
+
   private static func slow(
-    _ text: String, _ flag: String, _ example: String
+    _ text: String, _ form: Form
   ) throws(Failure) -> (name: String, factor: Double) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2, let factor = Double(parts[1]), (1...1e6).contains(factor) else {
-      throw malformed(text, flag, example)
+      throw malformed(text, form)
     }
     return (String(parts[0]), factor)
   }
@@ -164,9 +173,9 @@ struct ConditionOptions: ParsableArguments {
     }
   }
 
-  private static func malformed(_ text: String, _ flag: String, _ example: String) -> Failure {
+  private static func malformed(_ text: String, _ form: Form) -> Failure {
     Failure(
-      .usage, "\(flag) '\(text)' is malformed",
-      fix: "write it like \(flag) \(example), factor 1 or more")
+      .usage, "\(form.flag) '\(text)' is malformed",
+      fix: "write it like \(form.flag) \(form.example): \(form.meaning)")
   }
 }

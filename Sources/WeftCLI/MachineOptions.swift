@@ -55,8 +55,8 @@ struct MachineOptions: ParsableArguments {
     let found = try conditions.conditions(seed: seed)
     do {
       let fabric = try Fabric(
-        file.topology, nodes: nodes, gpusPerNode: gpusPerNode, placement: placement,
-        conditions: found)
+        file.topology.drawing(seed), nodes: nodes, gpusPerNode: gpusPerNode,
+        placement: placement, conditions: found)
       return Machine(file: file, fabric: fabric)
     } catch {
       throw Failure(error, topology: file.topology)
@@ -73,7 +73,7 @@ extension Failure {
         .usage, "--nodes \(asked): '\(topology.name)' has 1 to \(available) nodes",
         fix: topology.network == .none
           ? "give --nodes 1; this topology has no network"
-          : "give a number in that range, or change the machine with --set network.max_nodes=N")
+          : "give a number in that range, or change the machine with \(topology.network.resizing)")
     case .gpusPerNode(let asked, let available):
       self.init(
         .usage,
@@ -87,13 +87,25 @@ extension Failure {
       self.init(
         .usage,
         "--hostfile: there is no node \(asked): '\(topology.name)' has \(available), from 0",
-        fix: "name other nodes, or change the machine with --set network.max_nodes=N")
+        fix: "name other nodes, or change the machine with \(topology.network.resizing)")
     case .list(let entries, let nodes, let ranks):
       self.init(
         .usage, "--hostfile: \(entries) lines do not place \(nodes) nodes or \(ranks) ranks",
         fix: "write a line for each of \(nodes) different nodes, or one for each rank")
-    case .fault(let problem):
-      self.init(.usage, problem, fix: "name what the job has, or give --nodes and --gpus-per-node")
+    case .fault(let problem, let fix):
+      self.init(.usage, problem, fix: fix)
+    }
+  }
+}
+
+extension Network {
+  /// The flag that gives the machine more nodes; a torus has as many as its dimensions say.
+  fileprivate var resizing: String {
+    switch kind {
+    case .torus(let size):
+      maxNodes < size.nodes
+        ? "--set network.max_nodes=N, up to \(size.nodes)" : "--set network.dimensions=XxYxZ"
+    case .switch, .fatTree, .rail, .dragonfly: "--set network.max_nodes=N"
     }
   }
 }

@@ -138,6 +138,7 @@ struct PredictCommand: ParsableCommand {
     let answer = try global.timed("prediction") {
       try predictions(of: try batches.map { try request.asked(batch: $0) }, progress)
     }
+    try warnOfUnused(answer.rows, on: file.topology)
     var report = Report(
       rows: answer.rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
     report.add(answer.searches)
@@ -150,6 +151,16 @@ struct PredictCommand: ParsableCommand {
     }
     progress.finish()
     try global.emit(report)
+  }
+
+  /// Says which values of the topology no row answers to.
+  private func warnOfUnused(_ rows: [Prediction], on topology: Topology) throws {
+    guard let nodes = rows.compactMap(\.nodes).max(),
+      let fabric = try? Fabric(topology, nodes: nodes)
+    else { return }
+    let unused = try UnusedInputs(
+      fabric, overrides: overrides, moreNodes: "give --gpus of several nodes")
+    unused.notes.forEach { Console.warn($0, global) }
   }
 
   /// One sweep per question, of one list; the questions with the plans that `auto` came to.

@@ -120,12 +120,11 @@ extension SimulateCommand {
     }
   }
 
+  /// Says what of the sizes and of trials makes no sense.
   func warn(
-    _ names: [AlgorithmName], sizes: [Int], type: DataType, _ collective: Collective,
-    on fabric: Fabric
+    sizes: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
   ) {
     let ranks = fabric.ranks
-    warnOfUnused(names, on: fabric)
     if trials > 1 && !fabric.isRandom {
       Console.warn("nothing here is random, so all \(trials) trials are alike", global)
     }
@@ -145,45 +144,87 @@ extension SimulateCommand {
     if self.sizes.hasUnusedRange {
       Console.warn("-b, -e and -f change nothing beside --size", global)
     }
-    let usesNVRAR = CommaList.parse(algorithm).contains("nvrar")
-    if tune && !usesNVRAR { Console.warn("--tune changes nothing without nvrar", global) }
   }
 
-  /// Says which options no algorithm of the list looks at.
-  private func warnOfUnused(_ names: [AlgorithmName], on fabric: Fabric) {
-    if seed != nil && !fabric.isRandom {
-      Console.warn("--seed changes nothing where nothing is random", global)
-    }
-    let usesLibrary = names.contains { name in
+  /// Says which options and values of the topology no row answers to.
+  func warnOfUnused(
+    _ names: [AlgorithmName], _ networks: [Plan.Network]?, _ pricing: Planner.Pricing,
+    on fabric: Fabric
+  ) throws {
+    var unused = try UnusedInputs(
+      fabric, overrides: machine.options.overrides, moreNodes: "give more --nodes")
+    let libraries = names.map { name in
       switch name {
       case .nccl, .nvrar: true
       case .plain, .imported: false
       }
     }
-    if ncclVersion != nil && !usesLibrary {
-      Console.warn("--nccl-version changes nothing without NCCL", global)
+    unused.add(machine.conditions, onlyLibraries: libraries.allSatisfy(\.self))
+    if networks?.contains(.analytic) == true { unused.addClosedForms() }
+    unused.notes.forEach { Console.warn($0, global) }
+    for (flag, isGiven, reason) in unusedFlags(names, networks, pricing, on: fabric) where isGiven {
+      Console.warn("\(flag) changes nothing \(reason)", global)
     }
-    guard let pricing = try? parsePricing(), names.allSatisfy({ Self.isIdeal($0, pricing) }) else {
-      return
+  }
+
+  private func unusedFlags(
+    _ names: [AlgorithmName], _ networks: [Plan.Network]?, _ pricing: Planner.Pricing,
+    on fabric: Fabric
+  ) -> [(flag: String, isGiven: Bool, reason: String)] {
+    let usesNVRAR = names.contains { if case .nvrar = $0 { true } else { false } }
+    let usesNCCL =
+      names.contains { name in
+        switch name {
+        case .nccl: true
+        case .nvrar(let inNode): inNode == .nccl
+        case .plain, .imported: false
+        }
+      }
+    var flags: [(String, Bool, String)] = [
+      ("--tune", tune && !usesNVRAR, "without nvrar"),
+      ("--seed", seed != nil && !fabric.isRandom, "where nothing is random"),
+      ("--nccl-version", ncclVersion != nil && !usesNCCL, "without NCCL"),
+    ]
+    if networks?.allSatisfy({ $0 == .analytic }) == true {
+      let reason = "under --network analytic: a closed form is of one lone call, of all nodes"
+      flags += [
+        ("--isolated", isolated && launch == .graph, reason), ("--no-fold", noFold, reason),
+      ]
     }
-    for (flag, isGiven) in [
-      ("--launch", launch == .eager), ("--profile", profile.profile != nil),
-      ("--slow-gpu", !machine.conditions.slowGPU.isEmpty),
-    ] where isGiven {
-      Console.warn("\(flag) changes nothing where links alone are priced", global)
+    guard names.allSatisfy({ Self.isIdeal($0, pricing) }) else { return flags }
+    let reason = "where links alone are priced"
+    return flags + [
+      ("--launch", launch == .eager, reason), ("--profile", profile.profile != nil, reason),
+      ("--slow-gpu", !machine.conditions.slowGPU.isEmpty, reason),
+      ("--isolated", isolated, "\(reason), which is of one call anyway"),
+    ]
+  }
+
+  /// Says where all rows are of NCCL and none of them waits for the host that launches its kernels.
+  func warnOfLaunch(_ jobs: [CallRequest], _ outcomes: [CallRequest.Outcome]) {
+    let waits = zip(jobs, outcomes).contains { job, outcome in
+      guard case .nccl = job.name, !job.isIsolated else { return true }
+      return outcome.result.time <= outcome.plan.costs.enqueue
     }
+    guard launch == .eager, !waits, let host = outcomes.first?.plan.costs.enqueue else { return }
+    Console.warn(
+      "--launch eager changes nothing: NCCL's host enqueues a call in \(host) (nccl.enqueue), less "
+        + "than any of these takes, and the next meanwhile; see a lone call with --isolated", global
+    )
   }
 
   /// Refuses what would run for hours or not fit into memory, and says what will take long.
   func checkSizes(of jobs: [CallRequest], _ planner: Planner) throws {
     var operations = 0
     var seconds = 0.0
+    var isFlow = false
     var obstacle: String?
     for job in jobs {
       let once = try job.operations(on: planner)
       try job.check(operations: operations + once, ranks: planner.fabric.ranks)
       operations += once * trials
-      seconds += Double(once * trials) / job.operationsPerSecond
+      seconds += try job.estimatedSeconds(once, on: planner) * Double(trials)
+      isFlow = isFlow || job.network == .flow
       guard operations < CallRequest.operationLimit else {
         throw Failure(
           .usage, "--trials \(trials) come to more than \(CallRequest.operationLimit) operations",
@@ -191,9 +232,12 @@ extension SimulateCommand {
       }
       obstacle = try obstacle ?? job.foldObstacle(on: planner)
     }
+    global.note("\(operations) operations to simulate, in about \((seconds * 10).rounded() / 10) s")
     if seconds > 10 {
       let reason = obstacle.map { ": every node is simulated, since \($0)" } ?? ""
-      Console.warn("this will take about \(Int(seconds)) s\(reason)", global)
+      let faster =
+        isFlow ? "; --network event follows whole messages and takes a fraction of that" : ""
+      Console.warn("this will take about \(Int(seconds)) s\(reason)\(faster)", global)
     }
   }
 }

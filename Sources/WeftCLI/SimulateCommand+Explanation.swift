@@ -49,7 +49,8 @@ extension SimulateCommand {
     _ job: CallRequest, _ outcome: CallRequest.Outcome, _ planner: Planner
   ) throws -> Record {
     let plan = outcome.plan
-    let fabric = job.ordered(planner.fabric)
+    // The draws of the row itself, so that differences are those of the parameters alone.
+    let fabric = outcome.fabric
     let sensitivity = try Sensitivity(
       of: plan, time: outcome.result.time, on: fabric, network: job.network,
       isolated: job.isIsolated)
@@ -67,7 +68,7 @@ extension SimulateCommand {
         table[label] = .number(tuner.time(candidate, bytes: job.call.bytes))
       }
       explanation["nccl_tuner_us"] = .object(table)
-      try rank(job, plan, tuner, planner, &explanation)
+      try rank(job, outcome, tuner, planner, &explanation)
     }
     if job.network != .analytic && !noFold, let reason = plan.foldObstacle(on: fabric) {
       explanation["every_node_simulated"] = .text(reason)
@@ -80,7 +81,7 @@ extension SimulateCommand {
 
   /// Simulates what NCCL could have run, and says how its choice stands among it.
   func rank(
-    _ job: CallRequest, _ plan: Plan, _ tuner: NCCLTuner, _ planner: Planner,
+    _ job: CallRequest, _ outcome: CallRequest.Outcome, _ tuner: NCCLTuner, _ planner: Planner,
     _ explanation: inout Record
   ) throws {
     var times: [(label: String, time: Double)] = []
@@ -89,9 +90,9 @@ extension SimulateCommand {
         () throws(PlanError) in
         try planner.plan(.nccl(candidate.algorithm, candidate.protocolName), for: job.call)
       }
-      guard other.canRun(job.network, on: planner.fabric) else { continue }
+      guard other.canRun(job.network, on: outcome.fabric) else { continue }
       let result = try other.simulate(
-        on: planner.fabric, network: job.network, isolated: job.isIsolated, foldAllowed: !noFold)
+        on: outcome.fabric, network: job.network, isolated: job.isIsolated, foldAllowed: !noFold)
       times.append(
         (
           "\(candidate.algorithm.rawValue)/\(candidate.protocolName.rawValue)",
@@ -104,7 +105,8 @@ extension SimulateCommand {
     for (label, time) in times { table[label] = .number(time) }
     explanation["simulated_us"] = .object(table)
     explanation["fastest_simulated"] = .text(fastest.label)
-    let chosen = plan.algorithm.dropFirst("nccl:".count) + "/" + plan.protocolName
+    let chosen =
+      outcome.plan.algorithm.dropFirst("nccl:".count) + "/" + outcome.plan.protocolName
     if let own = times.first(where: { $0.label == chosen }) {
       explanation["choice_over_fastest"] = .number(own.time / fastest.time)
     }

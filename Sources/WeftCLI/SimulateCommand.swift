@@ -94,7 +94,8 @@ struct SimulateCommand: ParsableCommand {
     let pricing = try parsePricing()
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
-    warn(names.map(\.value), sizes: sizes, type: type, collective, on: fabric)
+    warn(sizes: sizes, type: type, collective, on: fabric)
+    try warnOfUnused(names.map(\.value), networks, pricing, on: fabric)
     let profile = try loadProfile(names.map(\.value), pricing, for: fabric.topology)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     let jobs = names.flatMap { name in
@@ -105,11 +106,13 @@ struct SimulateCommand: ParsableCommand {
     try checkSizes(of: jobs, planner)
     let progress = Progress(global)
     let records = try global.timed("the simulation") {
-      let records = try jobs.enumerated().map { index, job in
-        try record(job, planner) {
+      let outcomes = try jobs.enumerated().map { index, job in
+        try outcome(job, planner) {
           progress.update("simulated", index * trials + $0, of: jobs.count * trials)
         }
       }
+      warnOfLaunch(jobs, outcomes)
+      let records = outcomes.map(\.record)
       let samples = jobs.map { sample($0, planner, version) }
       return try Interval.added(to: records, samples, profile, fabric.topology)
     }
@@ -162,15 +165,14 @@ struct SimulateCommand: ParsableCommand {
     return (request, try checkVersion())
   }
 
-  private func record(
+  private func outcome(
     _ job: CallRequest, _ planner: Planner, progress: (Int) -> Void
-  ) throws -> Record {
-    let outcome = try job.answer(planner, trials: trials, progress: progress)
-    var record = outcome.record
+  ) throws -> CallRequest.Outcome {
+    var outcome = try job.answer(planner, trials: trials, progress: progress)
     if explain {
-      record["explanation"] = .object(try explanation(job, outcome, planner))
+      outcome.record["explanation"] = .object(try explanation(job, outcome, planner))
     }
-    return record
+    return outcome
   }
 
   /// The call as a calibration knows it; nil for what none was fitted to, and where trials give

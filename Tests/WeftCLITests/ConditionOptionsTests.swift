@@ -21,14 +21,18 @@ import Testing
 
   @Test(arguments: [
     ("--failed-nic 0.4", 64, "no NIC 4 of node 0", "name what the job has"),
-    ("--failed-nic 4", 64, "--failed-nic '4' is malformed", "like --failed-nic 0.1"),
+    ("--failed-nic 4", 64, "--failed-nic '4' is malformed", "like --failed-nic 0.1: node 0, its"),
+    (
+      "--failed-nic 0.0 --failed-nic 0.1 --failed-nic 0.2 --failed-nic 0.3", 64,
+      "no NIC of node 0 is left", "--slow-nic 0.0:10"
+    ),
     ("--slow-nic 0.1", 64, "--slow-nic '0.1' is malformed", "0.1:2"),
     ("--slow-gpu 3:0.5", 64, "--slow-gpu '3:0.5' is malformed", "factor 1 or more"),
-    ("--slow-gpu 99:2", 64, "no rank 99", "name what"),
+    ("--slow-gpu 99:2", 64, "no rank 99", "name a rank"),
     ("--slow-gpu 0:2 --slow-gpu 0:3", 64, "--slow-gpu names rank 0 twice", "one factor"),
     ("--slow-nic 0.1:2 --slow-nic 0.1:3", 64, "--slow-nic names 0.1 twice", "one factor"),
     ("--slow-nic 0.1:2 --failed-nic 0.1", 64, "0.1 is both", "leave one"),
-    ("--network analytic --failed-nic 0.1", 64, "broken or slow", "leave analytic out"),
+    ("--network analytic --failed-nic 0.1", 64, "slow (--failed-nic", "use event or flow"),
     ("--network analytic --slow-gpu 1:2", 64, "broken or slow", "leave analytic out"),
     ("--network analytic --launch-jitter 1us", 64, "random delays", "leave analytic out"),
     ("--network analytic --placement random", 64, "where nodes and ranks lie", "analytic"),
@@ -40,7 +44,10 @@ import Testing
     ("--set network.kind=ring", 64, "'ring' is not known", "torus"),
     ("--set network.kind=torus --set network.dimensions=8y8", 64, "dimensions", "8x8x4"),
     ("--set network.kind=torus --set network.dimensions=64x64", 64, "64 links", "14"),
-    ("--set network.kind=torus --set network.dimensions=3", 64, "has 1 to 3 nodes", "range"),
+    (
+      "--set network.kind=torus --set network.dimensions=3", 64, "has 1 to 3 nodes",
+      "--set network.dimensions"
+    ),
     ("--set network.routing=valiant --set network.global_links=0", 64, "global_links", "1"),
     ("--set network.background.local=1", 64, "background.local", "0.99"),
   ])
@@ -114,6 +121,31 @@ import Testing
     let none = try weft(
       "simulate all-reduce --topology flat --nodes 4 --algorithm hierarchical --network analytic")
     #expect(none.status == 64 && none.errors.contains("no closed form"))
+    #expect(none.errors.contains("these have one: nccl, nvrar, ring, "), "\(none.errors)")
+    let exchange = try weft(
+      "simulate all-to-all --topology flat --nodes 4 --size 1M --network analytic")
+    #expect(exchange.errors.contains("nccl:send-receive, as nccl runs, has no closed form"))
+  }
+
+  /// The median trial's own draws, or else other delays would pass for what a parameter is worth.
+  @Test func `an explanation under random delays is of the parameters alone`() throws {
+    let rows = try results(
+      "--topology flat --nodes 4 --algorithm ring --network-jitter 20us --trials 5 --explain")
+    let explanation = try #require(rows.first?["explanation"] as? [String: Any])
+    let changes = try #require(explanation["change_pct"] as? [String: Double])
+    for unused in ["launch -10%", "protocol steps -10%", "message posting -10%"] {
+      #expect(changes[unused] == 0, "\(changes)")
+    }
+    let bandwidth = try #require(changes["network.bandwidth +10%"])
+    #expect(bandwidth < 0 && bandwidth > -10)
+  }
+
+  @Test func `a seed draws ways through the network, too`() throws {
+    let job =
+      "--topology vista --nodes 64 --algorithm all-pairs --set network.routing=ecmp "
+      + "--set network.oversubscription=4 --network event"
+    #expect(try time(job + " --seed 1") != time(job + " --seed 2"))
+    #expect(try time(job + " --seed 0") == time(job))
   }
 
   @Test func `an explanation says why every node was simulated`() throws {

@@ -89,6 +89,15 @@ import Testing
     return attributes?[.size] as? Int ?? 0
   }
 
+  @Test func `an axis that no result answers to is named`() throws {
+    let study = Self.small.replacing(
+      "  size:", with: "  network.hop_latency: [0 us, 5 us]\n  size:")
+    let outcome = try explore(study)
+    #expect(outcome.output.contains("'network.hop_latency' changes no result"))
+    #expect(!outcome.output.contains("'size' changes no result"))
+    #expect(!(try explore(Self.small)).output.contains("changes no result"))
+  }
+
   @Test func `a killed run loses no stored point and does none twice`() throws {
     let study = Self.many
     let file = try folder.write(study, to: "study.yaml")

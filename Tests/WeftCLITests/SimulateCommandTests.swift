@@ -224,7 +224,7 @@ import Testing
     }
     let used = try weft(
       "simulate all-reduce --topology flat --nodes 2 --algorithm nccl --size 1K --slow-gpu 0:2 "
-        + "--launch eager --nccl-version 2.20 --seed 3 --network-jitter 1us")
+        + "--launch graph --nccl-version 2.20 --seed 3 --network-jitter 1us")
     #expect(used.status == 0 && used.errors.isEmpty, "\(used.errors)")
   }
 

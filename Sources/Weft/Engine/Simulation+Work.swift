@@ -211,7 +211,7 @@ extension Simulation where Network: ~Copyable {
     messages[id].path.synchronization += departure.overhead
     var start = departure.time + departure.overhead
     if departure.crossesNodes && isPosted {
-      start = post(id, departure.bytes, from: lanesPerRank.quotient(index), at: start)
+      start = post(id, departure.bytes, from: index, at: start)
     }
     messages.renew(id, departure, injected: start)
     if costs.streamGrain != nil { keepDeparture(id) }
@@ -224,21 +224,23 @@ extension Simulation where Network: ~Copyable {
     return id
   }
 
-  /// Lets a rank's proxy and the network's random delays have a message to another node; when it
-  /// enters its first link.
+  /// Lets a rank's proxy and the network's random delays have a lane's message to another node; when
+  /// it enters its first link.
   @inline(never)
   private mutating func post(
-    _ id: Int32, _ bytes: Int, from rank: Int, at time: SimDuration
+    _ id: Int32, _ bytes: Int, from index: Int, at time: SimDuration
   ) -> SimDuration {
     var start = time
     if let proxy = costs.proxy {
+      let rank = lanesPerRank.quotient(index)
       let posted = max(start, members[rank].proxyFree) + proxy.service(bytes)
       members[rank].proxyFree = posted
       messages[id].path.posting += posted - start
       start = posted
     }
-    if fabric.hasConditions {
-      let delay = fabric.conditions.networkDelay(message: messageCount - 1)
+    if delayed.count > 0 {
+      let delay = fabric.conditions.networkDelay(lane: index, message: Int(delayed[index]))
+      delayed[index] &+= 1
       messages[id].path.latency += delay
       start += delay
     }

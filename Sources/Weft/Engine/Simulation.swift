@@ -30,6 +30,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var departures: Slab<TimeBreakdown>
   /// By lane, where lanes take time for what they do, or wait for slots.
   var works: Slab<LaneWork>
+  /// By lane, how many messages random delays have had; none where there are no such delays.
+  var delayed: Slab<UInt32>
   /// The end of every member's call before those that count, and where the time up to it went.
   var ends: Slab<CallEnd>
   var slowest = SlowestCall()
@@ -104,6 +106,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     // By names of their own: read as properties there, they are miscompiled (Swift 6.3).
     let keepsWork = hasWork || remembers || countsSlots
     works = Slab(repeating: LaneWork(), count: keepsWork ? laneCount : 0)
+    delayed = Slab(
+      repeating: 0, count: fabric.conditions.networkJitter > .zero ? laneCount : 0)
     let keepsEnds = calls > 1 && period != .mean
     ends = Slab(repeating: CallEnd(), count: keepsEnds ? fold.members : 0)
     lanesPerRank = Divider(schedule.lanes)

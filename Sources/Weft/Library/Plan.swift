@@ -58,11 +58,15 @@ public struct Plan: Sendable {
       || schedule.closedForm(on: AnalyticMachine(fabric: fabric, costs: costs)) != nil
   }
 
-  /// What of a machine closed forms know nothing of; nil if there is none.
+  /// What of a machine closed forms know nothing of, with the options that say so; nil if there is
+  /// none.
   public static func unknownToFormulas(_ fabric: Fabric) -> String? {
-    if fabric.conditions.hasFaults { return "hardware that is broken or slow" }
-    if fabric.conditions.isRandom { return "random delays" }
-    return fabric.placement == .block ? nil : "where nodes and ranks lie"
+    if fabric.conditions.hasFaults {
+      return "hardware that is broken or slow (--failed-nic, --slow-nic, --slow-gpu)"
+    }
+    if fabric.conditions.isRandom { return "random delays (--launch-jitter, --network-jitter)" }
+    return fabric.placement == .block
+      ? nil : "where nodes and ranks lie (--placement, --hostfile)"
   }
 
   /// Times the plan on a fabric.
@@ -78,7 +82,8 @@ public struct Plan: Sendable {
   public func simulate(
     on fabric: Fabric, network: Network, isolated: Bool, foldAllowed: Bool = true
   ) throws(SimulationError) -> SimulationResult {
-    guard network != .analytic && !isolated else {
+    guard network != .analytic else { return try formula(on: fabric, isolated: isolated) }
+    guard !isolated else {
       return try simulate(on: fabric, network: network, calls: 1, foldAllowed: foldAllowed)
     }
     let size = size(on: fabric, foldAllowed: foldAllowed, limit: Self.longCall)
@@ -100,18 +105,29 @@ public struct Plan: Sendable {
   func simulate(
     on fabric: Fabric, network: Network, calls: Int, period: Period = .last, foldAllowed: Bool
   ) throws(SimulationError) -> SimulationResult {
-    let reached = fabric.with(topology: fabric.topology.derated(by: costs.linkEfficiency))
-    guard network != .analytic else {
-      let machine = AnalyticMachine(fabric: reached, costs: costs)
-      guard let form = schedule.closedForm(on: machine) else { throw .noClosedForm(algorithm) }
-      let result = SimulationResult(form)
-      try result.checkBounds(on: reached)
-      return result
-    }
-    return try schedule.open(
+    try schedule.open(
       Timing(
-        plan: self, fabric: reached, network: network, calls: calls, period: period,
+        plan: self, fabric: reached(fabric), network: network, calls: calls, period: period,
         foldAllowed: foldAllowed))
+  }
+
+  /// The closed form's time, with what the host takes to enqueue a call: before a lone one, or as
+  /// long as a period is at least.
+  private func formula(
+    on fabric: Fabric, isolated: Bool
+  ) throws(SimulationError) -> SimulationResult {
+    let reached = reached(fabric)
+    let machine = AnalyticMachine(fabric: reached, costs: costs)
+    guard var form = schedule.closedForm(on: machine) else { throw .noClosedForm(algorithm) }
+    form.breakdown.launch +=
+      isolated ? costs.enqueue : max(.zero, costs.enqueue - form.breakdown.total)
+    let result = SimulationResult(form)
+    try result.checkBounds(on: reached)
+    return result
+  }
+
+  private func reached(_ fabric: Fabric) -> Fabric {
+    fabric.with(topology: fabric.topology.derated(by: costs.linkEfficiency))
   }
 
   /// What NVRAR's published formula gives for the links alone; nil for anything else.

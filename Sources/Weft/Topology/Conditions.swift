@@ -88,10 +88,13 @@ public struct Conditions: Hashable, Sendable {
     return delay(launchJitter, UInt64(rank) << 24 ^ UInt64(call) << 8 ^ UInt64(kernel))
   }
 
-  /// What a message between nodes takes longer.
-  func networkDelay(message: Int) -> SimDuration {
+  /// What a message between nodes takes longer, by its lane and how many that one has sent before.
+  ///
+  /// Every lane's messages have an order of their own, whatever else happens when: so runs that
+  /// differ in a cost or a rate draw the same delays.
+  func networkDelay(lane: Int, message: Int) -> SimDuration {
     guard networkJitter > .zero else { return .zero }
-    return delay(networkJitter, UInt64(message) ^ 1 << 63)
+    return delay(networkJitter, UInt64(lane) << 32 ^ UInt64(message) ^ 1 << 63)
   }
 
   /// A draw from the exponential distribution, by inversion.
@@ -117,15 +120,20 @@ public struct Conditions: Hashable, Sendable {
     for nic in failedNICs + slowNICs.map(\.nic) {
       guard (0..<nodes).contains(nic.node) && (0..<nics).contains(nic.nic) else {
         throw .fault(
-          "there is no NIC \(nic.nic) of node \(nic.node): \(nodes) nodes have \(nics) each, from 0"
-        )
+          "there is no NIC \(nic.nic) of node \(nic.node): \(nodes) nodes have \(nics) each, from 0",
+          fix: "name what the job has as NODE.NIC, or give more --nodes")
       }
       guard (0..<nics).contains(where: { !hasFailed(NIC(node: nic.node, nic: $0)) }) else {
-        throw .fault("no NIC of node \(nic.node) is left")
+        throw .fault(
+          "no NIC of node \(nic.node) is left: it has \(nics)",
+          fix: "leave one that works, or make it slow instead: --slow-nic \(nic.node).\(nic.nic):10"
+        )
       }
     }
     for gpu in slowGPUs where !(0..<ranks).contains(gpu.rank) {
-      throw .fault("there is no rank \(gpu.rank): there are \(ranks), from 0")
+      throw .fault(
+        "there is no rank \(gpu.rank): there are \(ranks), from 0",
+        fix: "name a rank of the job, or give more --nodes or --gpus-per-node")
     }
   }
 }

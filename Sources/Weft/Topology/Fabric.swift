@@ -62,7 +62,7 @@ public struct Fabric: Sendable {
     /// The list of places does not fit the number of nodes or ranks.
     case list(entries: Int, nodes: Int, ranks: Int)
     /// A fault names a node, NIC or rank that is not there, or leaves a node without a NIC.
-    case fault(String)
+    case fault(String, fix: String)
   }
 
   /// Builds `nodes` nodes with `gpusPerNode` of each node's GPUs in use.
@@ -159,6 +159,17 @@ public struct Fabric: Sendable {
       topology, nodes: nodes, gpusPerNode: gpusPerNode, placement: placement,
       conditions: conditions)
   }
+
+  /// The switches between the first and the last place in use: 1 if one joins all nodes.
+  public var switchesAcross: Int {
+    guard nodes > 1 else { return 1 }
+    return topology.network.switches(
+      fromNode: places?.min().map(Int.init) ?? 0,
+      toNode: places?.max().map(Int.init) ?? nodes - 1)
+  }
+
+  /// Whether links between switches can fill.
+  public var hasFillingLinks: Bool { interior != nil }
 
   /// Whether a run draws anything at random.
   public var isRandom: Bool {

@@ -182,3 +182,14 @@ extension InteriorLinks.Shape {
     return false
   }
 }
+
+extension Topology {
+  /// The same machine with the ways through its network drawn by a run's seed as well; 0 leaves
+  /// those of the machine's own.
+  public func drawing(_ seed: UInt64) -> Topology {
+    guard seed != 0 else { return self }
+    var changed = self
+    changed.network.interior.seed ^= Int(truncatingIfNeeded: InteriorLinks.mix(seed))
+    return changed
+  }
+}

@@ -185,6 +185,14 @@ enum ResultNames {
     }
   }
 
+  /// Those that tell whether an input counts.
+  static func times(of command: StudyFile.Command) -> [String] {
+    switch command {
+    case .simulate: ["time_us"]
+    case .predict: ["ttft_ms", "tpot_ms", "latency_s", "tokens_per_s", "memory_GiB_per_gpu"]
+    }
+  }
+
   /// The result that decides where no objective does, and whether larger is better.
   static func decisive(_ command: StudyFile.Command) -> String {
     command == .simulate ? "time_us" : "tpot_ms"

@@ -14,7 +14,9 @@ struct StudySummary {
     var refused = 0
     var infeasible = 0
     var reasons: [String] = []
+    var idle = IdleAxes(rows.study)
     try rows.forEach { row in
+      if row.reason == nil { idle.add(row) }
       if let reason = row.reason {
         refused += 1
         if reasons.isEmpty { reasons.append(reason) }
@@ -47,6 +49,7 @@ struct StudySummary {
       notes.append("\(refused) points have no result; the first: \(reason)")
     }
     if total > 0 && infeasible + refused == total { notes.append(try rows.obstacle()) }
+    notes += idle.notes
     if file.objectives.isEmpty {
       notes.append("no objectives; see: weft results show \(run.id) --store \(rows.store.path)")
     }

@@ -124,6 +124,36 @@ import Testing
     }
   }
 
+  /// A level of the tree whose nodes hang on other switches costs what they are farther apart.
+  @Test func `a tree over several switches pays for their distance`() throws {
+    var topology = Machine.flat(gpus: 4, nics: 4)
+    topology.network.kind = .rail(nodesPerLeaf: 8)
+    for hop: Int64 in [0, 1000, 5000] {
+      topology.network.hopLatency = .nanoseconds(hop)
+      let fabric = try Fabric(topology, nodes: 32)
+      let (closed, simulated) = try times("tree", bytes: 64, on: fabric, .event)
+      let ratio = closed.time.seconds / simulated.time.seconds
+      #expect(ratio > 0.99 && ratio < 1.2, "\(hop) ns: \(closed.time) \(simulated.time)")
+    }
+  }
+
+  @Test func `a call launched by the host waits for it in a formula as in a simulation`() throws {
+    let fabric = try Fabric(Machine.flat(gpus: 2), nodes: 1)
+    let call = CollectiveCall(bytes: 64, type: .bf16, inPlace: true, launch: .eager)
+    for enqueue in [0.1, 1000] {
+      var plan = try Planner(fabric: fabric, profile: .test).plan(.nccl(.ring, .simple), for: call)
+      var costs = plan.costs
+      costs.enqueue = .microseconds(enqueue)
+      plan = plan.priced(as: plan.protocolName, costs)
+      for isolated in [false, true] {
+        let times = try [Plan.Network.analytic, .flow].map {
+          try plan.simulate(on: fabric, network: $0, isolated: isolated).time.seconds
+        }
+        #expect(abs(times[0] / times[1] - 1) < 0.001, "\(times)")
+      }
+    }
+  }
+
   @Test func `what has no closed form says so`() throws {
     let fabric = try Fabric(Machine.flat(gpus: 4), nodes: 2)
     let call = CollectiveCall(bytes: 1 << 20, type: .bf16, inPlace: true, launch: .graph)

@@ -36,7 +36,8 @@ struct EventNetwork: NetworkModel, ~Copyable {
   private let setsOutInOrder: Bool
   /// What messages that have chosen a link will take on it, until they reach it.
   private var booked: Slab<SimDuration>
-  private var started = 0
+  /// By first link, how many messages have set out from it for another switch's nodes.
+  private var started: Slab<UInt32>
   private var timeInNode = TransferTime()
   private var timeBetween = TransferTime()
 
@@ -47,6 +48,7 @@ struct EventNetwork: NetworkModel, ~Copyable {
     let count = fold.factor > 1 ? fabric.linksPerNode : fabric.links
     links = Slab(repeating: Link(), count: count)
     booked = Slab(repeating: .zero, count: fabric.interior?.count ?? 0)
+    started = Slab(repeating: 0, count: hasInterior ? count : 0)
   }
 
   var busiest: (link: Int, bytes: Int) {
@@ -177,10 +179,11 @@ extension EventNetwork {
   ) {
     let route = messages[way: id].route
     let bytes = messages[way: id].bytes
-    started += 1
+    started[Int(route.first)] &+= 1
+    let number = Int(started[Int(route.first)])
     var transit = Transit()
     let base = fabric.interior?.base ?? 0
-    let way = fabric.interiorPath(from: route.first, to: route.last, message: started) { link in
+    let way = fabric.interiorPath(from: route.first, to: route.last, message: number) { link in
       let wait = max(SimDuration.zero, links[link].freeAt - begin) + booked[link - base]
       return (wait + fabric.bandwidth(ofLink: link).time(toMove: bytes)).picoseconds
     }

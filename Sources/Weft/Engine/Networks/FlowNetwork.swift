@@ -66,7 +66,8 @@ struct FlowNetwork: NetworkModel, ~Copyable {
   private let fabric: Fabric
   private var loads: LinkLoads
   private var settling = false
-  private var started = 0
+  /// By first link, how many messages have set out from it, where links between switches can fill.
+  private var started: Slab<UInt32>
   /// The links of the message that starts.
   var way = Slab<Int32>()
 
@@ -102,6 +103,7 @@ struct FlowNetwork: NetworkModel, ~Copyable {
       links.append(Link(capacity: Double(fabric.bandwidth(ofLink: link).bytesPerSecond) / 1e12))
     }
     loads = LinkLoads(links: count)
+    started = Slab(repeating: 0, count: fabric.interior == nil ? 0 : count)
   }
 
   var busiest: (link: Int, bytes: Int) { loads.busiest(on: fabric) }
@@ -119,10 +121,11 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     }
     way.removeAll()
     way.append(route.first)
-    if messages[id].crossesNodes {
-      started += 1
+    if messages[id].crossesNodes && started.count > 0 {
+      started[Int(route.first)] &+= 1
+      let number = Int(started[Int(route.first)])
       // What a way costs is how many share its links.
-      let chosen = fabric.interiorPath(from: route.first, to: route.last, message: started) {
+      let chosen = fabric.interiorPath(from: route.first, to: route.last, message: number) {
         Int64(1 + links[$0].flows)
       }
       if let chosen {

@@ -13,17 +13,15 @@ extension Tree: ClosedFormSchedule {
     let chunk = min(chunkElements, channel)
     let chunks = (channel + chunk - 1) / chunk
     let depth = depthOfNodes
-    let latency = machine.slowestLatency { $0 ^ 1 }
     let posts = max(1, channels / layout.ranksPerNode)
-    let single = machine.hop(
-      elements: chunk, crossesNodes: true, posts: posts, latency: latency)
-    let pair = machine.hop(
-      elements: chunk, crossesNodes: true, sharing: 2, posts: posts, latency: latency)
+    let single = machine.hop(elements: chunk, crossesNodes: true, posts: posts)
+    let pair = machine.hop(elements: chunk, crossesNodes: true, sharing: 2, posts: posts)
     let near = machine.hop(elements: chunk, crossesNodes: false)
     form.breakdown.add(near.time, times: 2 * (layout.ranksPerNode - 1))
     if depth > 0 {
       form.breakdown.add(single.time, times: 2)
       form.breakdown.add(pair.time, times: 2 * (depth - 1))
+      form.breakdown.latency += 2 * further(depth, on: machine)
       // Adding a second child's data, and sending to it, takes the lane's time again.
       form.breakdown.add(machine.working(elements: chunk), times: 2 * (depth - 1))
     }
@@ -35,6 +33,22 @@ extension Tree: ClosedFormSchedule {
     form.messages = 2 * (layout.ranks - 1) * count
     form.wireBytes = 2 * (layout.ranks - 1) * machine.bytes(elements)
     return form
+  }
+
+  /// What switches beyond the first add on the way from the root to the deepest node, at most.
+  ///
+  /// The nodes of a level are the odd multiples of 2^l, and those below each lie 2^(l - 1) on either
+  /// side; the root is node 0, with one below it.
+  private func further(_ depth: Int, on machine: AnalyticMachine) -> SimDuration {
+    let base = machine.fabric.topology.network.latency
+    return (0..<depth).reduce(.zero) { sum, level in
+      let stride = 1 << level
+      let slowest = machine.slowestLatency { node in
+        if node == 0 { return level == depth - 1 ? stride : 0 }
+        return node % (4 * stride) == 2 * stride ? node - stride : node
+      }
+      return sum + (slowest - base)
+    }
   }
 
   /// The hops from the root to the deepest node.
