@@ -57,10 +57,10 @@ struct CalibrateCommand: ParsableCommand {
         8, among: candidates, model: validation.model)
       return (calibration, suggestions)
     }
-    for warning in validation.warnings { Console.warn(warning, global) }
     let report = CalibrationReport(
       calibration: calibration, nominal: nominal, validation: validation, system: system,
       suggestions: suggest ? suggestions : nil)
+    for warning in validation.warnings + report.warnings { Console.warn(warning, global) }
     try emit(report.report, profile(calibration, validation, system))
   }
 
