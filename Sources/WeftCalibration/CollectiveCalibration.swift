@@ -121,8 +121,14 @@ public struct CollectiveCalibration: Sendable {
     nominalMedian = errors[errors.count / 2]
     self.answering = answering.map(\.term)
     self.used = samples
-    calibration = Self.summary(
+    var calibration = Self.summary(
       fit, terms, observations, residuals, held, topology: topology.name)
+    calibration.measured = Set(
+      try observations.map {
+        Calibration.call($0.sample.call.collective, by: try model.plan($0.sample, profile))
+      }
+    ).sorted()
+    self.calibration = calibration
   }
 
   private static func check(_ observations: [Observation]) throws(FitError) {

@@ -108,10 +108,12 @@ public struct Plan: Sendable {
       try result.checkBounds(on: reached)
       return result
     }
-    return try schedule.open(
+    var result = try schedule.open(
       Timing(
         plan: self, fabric: reached, network: network, calls: calls, period: period,
         foldAllowed: foldAllowed))
+    result.least = result.busiest.map { fabric.bandwidth(ofLink: $0.link).time(toMove: $0.bytes) }
+    return result
   }
 
   /// What NVRAR's published formula gives for the links alone; nil for anything else.
