@@ -43,7 +43,7 @@ struct CalibrateCommand: ParsableCommand {
     if try rowsOptions.areSteps() { return try calibrateSteps(file.topology) }
     try steps.checkUnused()
     let nominal = try start.load(for: file.topology, global)
-    if rowsOptions.measurements.contains(where: KernelFile.isKernelFile) {
+    if try rowsOptions.areKernels() {
       return try calibrateKernels(file.topology, nominal)
     }
     let validation = try rowsOptions.calls(on: file.topology, profile: nominal)
@@ -57,10 +57,11 @@ struct CalibrateCommand: ParsableCommand {
         8, among: candidates, model: validation.model)
       return (calibration, suggestions)
     }
-    for warning in validation.warnings { Console.warn(warning, global) }
     let report = CalibrationReport(
       calibration: calibration, nominal: nominal, validation: validation, system: system,
       suggestions: suggest ? suggestions : nil)
+    for warning in validation.warnings + report.warnings { Console.warn(warning, global) }
+    warnOfUnused(.collectives)
     try emit(report.report, profile(calibration, validation, system))
   }
 
@@ -72,29 +73,31 @@ struct CalibrateCommand: ParsableCommand {
     try printed.emit(report)
   }
 
+  private func warnOfUnused(_ measured: FittingOptions.Measured) {
+    for warning in fitting.unused(by: measured, suggest: suggest) { Console.warn(warning, global) }
+  }
+
   /// Fits files of kernel times, which go by shape and not by rows of calls.
   private func calibrateKernels(_ topology: Topology, _ nominal: Profile) throws {
-    if let other = rowsOptions.measurements.first(where: { !KernelFile.isKernelFile($0) }) {
-      throw Failure(
-        .usage, "\(other) has no kernels, other files do",
-        fix: "calibrate kernels and collectives one after the other")
-    }
     let kernels = KernelCalibration(
       topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
     let (report, profile, warnings) = try global.timed("the calibration") {
       try kernels.run(rowsOptions.measurements)
     }
     for warning in warnings { Console.warn(warning, global) }
+    warnOfUnused(.kernels)
     try emit(report, profile)
   }
 
   /// Fits files of decode steps or serving runs.
   private func calibrateSteps(_ topology: Topology) throws {
-    let comparison = try rowsOptions.steps(steps, on: topology, start, global)
+    var comparison = try rowsOptions.steps(steps, on: topology, start, global)
+    comparison.held = Set(fitting.hold)
     try comparison.requireOneSystem(pooled: fitting.pool)
     let (report, profile) = try global.timed("the calibration") {
       try StepCalibrationReport(comparison: comparison, name: name, date: date).run()
     }
+    warnOfUnused(.steps)
     try emit(report, profile)
   }
 

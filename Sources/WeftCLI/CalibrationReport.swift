@@ -135,6 +135,8 @@ struct CalibrationReport {
       "correlations": .list(
         calibration.calibration.correlations.map { .list($0.map { .number($0) }) }),
       "converged": .bool(calibration.fit.hasConverged),
+      "at_bounds": .list(calibration.atBounds.map { .text($0.name) }),
+      "outliers": .list(outliers.map { .object($0.record) }),
       "unusable": .list(validation.unusable.map { .object(Record($0)) }),
     ])
     if let suggestions {

@@ -52,7 +52,7 @@ struct CallRequest {
 
   /// Times the call, and repeats it with other random draws where there are several trials.
   ///
-  /// The record is of the median trial, with the 5th and 95th percentiles.
+  /// The record is of the median trial, with the 5th and 95th percentiles of all.
   ///
   /// - Throws: ``Failure`` if the call cannot be planned or its time makes no sense.
   func answer(
@@ -77,8 +77,8 @@ struct CallRequest {
     var record = Record(requested, plan, median, call, network, on: fabric)
     if trials > 1 {
       record["trials"] = .integer(trials)
-      record["low_us"] = .number(Self.percentile(5, of: runs.map(\.result)))
-      record["high_us"] = .number(Self.percentile(95, of: runs.map(\.result)))
+      record["p05_us"] = .number(Self.percentile(5, of: runs.map(\.result)))
+      record["p95_us"] = .number(Self.percentile(95, of: runs.map(\.result)))
     }
     if case .nvrar(let inNode) = name {
       let phases = inNode ?? planner.nvrarInNode(for: call)

@@ -107,8 +107,18 @@ extension DataType {
 
 /// The profile that stands in for the nominal one.
 struct ProfileOptions: ParsableArguments {
-  @Option(help: "A profile whose parameters replace the nominal ones.")
-  var profile: String?
+  @Option(
+    name: .customLong("profile"), help: "A profile whose parameters replace the nominal ones.")
+  var profiles: [String] = []
+
+  /// The one profile; nil for the nominal one alone.
+  var profile: String? { profiles.first }
+
+  func validate() throws {
+    guard profiles.count > 1 else { return }
+    throw ValidationError(
+      "--profile is given \(profiles.count) times, and intervals are of one fit alone: give one.")
+  }
 
   /// The nominal profile of a machine, with what the given profile holds in place of it.
   func load(for topology: Topology, _ global: GlobalOptions) throws -> Profile {

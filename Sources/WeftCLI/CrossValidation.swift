@@ -2,41 +2,6 @@ import ArgumentParser
 import Weft
 import WeftCalibration
 
-/// The options of a fit.
-struct FittingOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "The most parameters to fit at a time; 10 unless said.")
-  var maxParameters: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "Leave a term at its nominal value; repeatable. Names are in the result.",
-      valueName: "term"))
-  var hold: [String] = []
-
-  @Flag(help: "Fit systems, versions and environments together that differ.")
-  var pool = false
-
-  func check() throws(Failure) {
-    if let maxParameters, maxParameters < 1 {
-      throw Failure(.usage, "--max-parameters \(maxParameters) fits nothing", fix: "give 1 or more")
-    }
-    let kernels = (MatrixProduct.keys + DecodeAttention.keys).map(\.rawValue)
-    let names = CalibrationTerm.all.map(\.name) + kernels
-    if let name = hold.first(where: { !names.contains($0) }) {
-      throw Failure(
-        .usage, "--hold: there is no term '\(name)'", fix: Failure.suggestion(name, names))
-    }
-  }
-
-  /// The options as calibration takes them.
-  var options: CollectiveCalibration.Options {
-    var options = CollectiveCalibration.Options()
-    if let maxParameters { options.mostParameters = maxParameters }
-    options.held = Set(hold)
-    return options
-  }
-}
-
 /// Calls predicted by calibrations that have not seen them.
 struct CrossValidation {
   /// What is left out of a fit at a time.

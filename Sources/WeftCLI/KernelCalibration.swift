@@ -24,59 +24,22 @@ struct KernelCalibration {
   func run(
     _ paths: [String]
   ) throws -> (report: Report, profile: CalibratedProfile, warnings: [String]) {
-    var products: [KernelFit.Observation<MatrixProduct>] = []
-    var decodes: [KernelFit.Observation<DecodeAttention>] = []
-    var prefills: [KernelFit.Observation<PrefillAttention>] = []
-    var unusable: [UnusableRow] = []
-    var data: [(file: String, rows: Int)] = []
-    var left = 0
-    var warnings: [String] = []
-    for path in paths {
-      let file = try KernelFile(path: path)
-      let others = file.gpus.filter { !topology.gpu.isNamed(in: $0) }.sorted()
-      if !others.isEmpty {
-        warnings.append(
-          "\(path) has kernels of \(others.joined(separator: ", ")), the profile is for "
-            + topology.gpu.title)
-      }
-      unusable += file.unusable
-      let before = products.count + decodes.count + prefills.count
-      for row in file.rows {
-        switch row.kernel {
-        // What language models run at decode; others follow other forms.
-        case .product(let form) where form.m <= 256 && form.n >= 512 && form.k >= 512:
-          products.append(.init(form: form, seconds: row.microseconds * 1e-6))
-        case .decode(let form)
-        where form.length >= 128 && form.heads > form.keyValueHeads && form.sequences <= 256:
-          decodes.append(.init(form: form, seconds: row.microseconds * 1e-6))
-        case .prefill(let form, let isGrouped) where form.length >= 128 && isGrouped:
-          prefills.append(.init(form: form, seconds: row.microseconds * 1e-6))
-        case .product, .decode, .prefill: left += 1
-        }
-      }
-      let after = products.count + decodes.count + prefills.count
-      data.append((file: path, rows: after - before))
-    }
+    let rows = try KernelRows(paths, on: topology)
     var parts: [Part] = []
-    if !products.isEmpty {
-      parts.append(try part("gemm", products, held: held) { [$0.n, $0.k] })
+    if !rows.products.isEmpty {
+      parts.append(try part("gemm", rows.products, held: held) { [$0.n, $0.k] })
     }
-    if !decodes.isEmpty {
+    if !rows.decodes.isEmpty {
       // Decode shares this one with prefill, which it says little of.
       let prefill = Profile.Key.prefillAttentionComputeEfficiency.rawValue
       parts.append(
-        try part("decode attention", decodes, held: held.union([prefill])) {
+        try part("decode attention", rows.decodes, held: held.union([prefill])) {
           [$0.sequences, $0.length]
         })
     }
-    if !prefills.isEmpty {
+    if !rows.prefills.isEmpty {
       parts.append(
-        try part("prefill attention", prefills, held: held) { [$0.sequences, $0.length] })
-    }
-    guard !parts.isEmpty else {
-      throw Failure(
-        .badContent, "no row is of a kernel that is fitted",
-        fix: "give matrix products of m up to 256, or attention from 128 tokens on")
+        try part("prefill attention", rows.prefills, held: held) { [$0.sequences, $0.length] })
     }
     var profile = nominal
     for part in parts {
@@ -88,10 +51,10 @@ struct KernelCalibration {
     identity.date = date
     let keys = parts.flatMap(\.fit.keys).map { (key: $0, term: 0) }
     return (
-      report(parts, unusable, left),
+      report(parts, rows),
       CalibratedProfile(
-        identity: identity, profile: profile, keys: keys, calibration: nil, data: data),
-      warnings
+        identity: identity, profile: profile, keys: keys, calibration: nil, data: rows.data),
+      rows.warnings
     )
   }
 
@@ -121,22 +84,17 @@ struct KernelCalibration {
     }
   }
 
-  /// Refuses times in another unit: no kernel is 30 times as fast or slow as its nominal form says in
-  /// the median.
+  /// Refuses times in another unit; errors are of nominal times.
   private func checkUnits(_ kind: String, _ errors: [Double]) throws(Failure) {
-    let ratio = 1 + errors.sorted()[errors.count / 2]
-    guard ratio > 30 || ratio < 1 / 30.0 else { return }
-    let (many, what, unit) =
-      ratio > 1 ? (ratio, "shorter", "milliseconds") : (1 / ratio, "longer", "nanoseconds")
+    guard let verdict = UnitCheck.verdict(ofMedian: errors.map { 1 / (1 + $0) }) else { return }
     throw Failure(
       .badContent,
-      "\(kind): the times are \(Int(many.rounded())) times \(what) than \(topology.gpu.title)'s "
-        + "nominal ones",
-      fix: "write time_us in microseconds (these look like \(unit)), or check that --topology has "
-        + "the GPU that was measured")
+      "\(kind): the times are \(verdict.text) than \(topology.gpu.title)'s nominal ones",
+      fix: "write time_us in microseconds (these look like \(verdict.unit)), or check that "
+        + "--topology has the GPU that was measured")
   }
 
-  private func report(_ parts: [Part], _ unusable: [UnusableRow], _ left: Int) -> Report {
+  private func report(_ parts: [Part], _ rows: KernelRows) -> Report {
     var records: [Record] = []
     var notes: [String] = []
     for part in parts {
@@ -159,11 +117,7 @@ struct KernelCalibration {
       }
       notes += part.fit.held.map { "held at nominal: \($0.name): \($0.reason)" }
     }
-    if left > 0 { notes.append("\(left) rows are of shapes that the forms are not fitted to") }
-    if let first = unusable.first {
-      notes.append(
-        "not used: \(unusable.count) rows, first \(first.file):\(first.line): \(first.reason)")
-    }
+    notes += rows.notes
     return Report(records, title: "kernels on \(topology.gpu.title)", notes: notes)
   }
 }

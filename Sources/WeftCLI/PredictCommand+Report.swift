@@ -20,6 +20,10 @@ extension Report {
       "gpus", "nodes", "plan", "all_reduce", "ttft_ms", "tpot_ms", "latency_s", "tokens_per_s",
       "memory_GiB_per_gpu", "largest_batch", "speedup", "efficiency", "bottleneck",
     ]
+    if rows.contains(where: { $0.timing?.tpotInterval != nil }) {
+      let place = columns.firstIndex(of: "tpot_ms").map { $0 + 1 } ?? columns.endIndex
+      columns.insert(contentsOf: ["tpot_low_ms", "tpot_high_ms"], at: place)
+    }
     // Two plans asked for may come down to one, so then the rows say which they answer.
     if Set(rows.map(\.requested)).count > 1 { columns.insert("requested", at: 2) }
     if Set(rows.map(\.workload.batch)).count > 1 { columns.insert("batch", at: 0) }

@@ -105,7 +105,7 @@ struct SimulateCommand: ParsableCommand {
     }
     try checkSizes(of: jobs, planner)
     let progress = Progress(global)
-    let records = try global.timed("the simulation") {
+    let (records, unsure) = try global.timed("the simulation") {
       let outcomes = try jobs.enumerated().map { index, job in
         try outcome(job, planner) {
           progress.update("simulated", index * trials + $0, of: jobs.count * trials)
@@ -122,10 +122,11 @@ struct SimulateCommand: ParsableCommand {
         records, title: title(fabric, type),
         columns: [
           "size_bytes", "requested", "algorithm", "protocol", "channels", "network", "time_us",
-        ] + (profile.calibration == nil ? [] : ["low_us", "high_us"]) + [
-          "algbw_GBps", "busbw_GBps", "bottleneck",
-        ],
-        notes: records.compactMap(Self.note) + records.compactMap(publishedNote)
+        ] + (profile.calibration == nil ? [] : ["low_us", "high_us"])
+          + (trials > 1 ? ["p05_us", "p95_us"] : []) + [
+            "algbw_GBps", "busbw_GBps", "bottleneck",
+          ],
+        notes: unsure + records.compactMap(Self.note) + records.compactMap(publishedNote)
           + tuningTable(records, ranks: fabric.ranks, type), seed: seed ?? 0))
   }
 
@@ -175,14 +176,13 @@ struct SimulateCommand: ParsableCommand {
     return outcome
   }
 
-  /// The call as a calibration knows it; nil for what none was fitted to, and where trials give
-  /// the interval.
+  /// The call as a calibration knows it; nil for what none was fitted to.
   private func sample(
     _ job: CallRequest, _ planner: Planner, _ version: NCCLVersion
   ) -> CollectiveSample? {
     switch job.name {
     case .nccl, .nvrar:
-      guard job.pricing == .library && !job.isIsolated && !tune && trials == 1 else { return nil }
+      guard job.pricing == .library && !job.isIsolated && !tune else { return nil }
       let fabric = planner.fabric
       return CollectiveSample(
         algorithm: job.name, version: version,

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Weft
+import WeftCalibration
 import WeftFiles
 
 /// `weft validate`: predictions held against measurements.
@@ -15,7 +16,8 @@ struct ValidateCommand: ParsableCommand {
       others are above it is the noise. With --folds every call is predicted by a calibration that \
       has not seen it: by size, of K folds the k-th has every K-th size; by nodes, each number of \
       nodes is predicted from the smaller ones; by system, each from the others. Files of decode \
-      steps and serving runs are compared by their TPOT, and folds are made of batches.
+      steps and serving runs are compared by their TPOT, and folds are made of batches. Files of \
+      kernels are compared with the profile's forms.
       """)
 
   @OptionGroup var topology: TopologyOptions
@@ -50,6 +52,7 @@ struct ValidateCommand: ParsableCommand {
     try Output.check(global.output, replacesNoneOf: rowsOptions.measurements)
     if try rowsOptions.areSteps() { return try validateSteps(topology) }
     try steps.checkUnused()
+    if try rowsOptions.areKernels() { return try validateKernels(topology) }
     let profile = try self.profile.load(for: topology, global)
     var validation = try rowsOptions.calls(on: topology, profile: profile)
     var notes: [String] = []
@@ -67,6 +70,7 @@ struct ValidateCommand: ParsableCommand {
     }
     try validation.requireResults(notes.filter { $0.hasPrefix("not predicted") })
     for warning in validation.warnings { Console.warn(warning, global) }
+    warnOfUnit(validation.compared.map { $0.best / $0.predicted })
     let title =
       folds == nil
       ? nil
@@ -74,7 +78,7 @@ struct ValidateCommand: ParsableCommand {
         + foldsBy.rawValue
     try global.emit(
       validation.report(rows: rows, asData: global.format == .json, title: title, notes: notes))
-    try judge(validation.overall)
+    try judge(validation.overall?.medianAbsolutePercent)
   }
 
   /// Compares decode steps and serving runs.
@@ -95,6 +99,7 @@ struct ValidateCommand: ParsableCommand {
       }
     }
     try comparison.requireResults()
+    warnOfUnit(comparison.ratios)
     let request = comparison.request
     try global.emit(
       comparison.report(
@@ -102,7 +107,45 @@ struct ValidateCommand: ParsableCommand {
         title: (folds == nil ? "predictions" : "held-out predictions, folds by batch,")
           + " for \(request.model.name) under \(request.engine.name) on \(topology.name) against "
           + "measured TPOT", notes: notes))
-    try judge(comparison.overall)
+    try judge(comparison.overall?.medianAbsolutePercent)
+  }
+
+  /// Compares kernel times with the forms of a profile.
+  private func validateKernels(_ topology: Topology) throws {
+    guard folds == nil else {
+      throw Failure(
+        .usage, "--folds: weft calibrate itself predicts shapes of kernels that it has not seen",
+        fix: "leave --folds out, or run weft calibrate")
+    }
+    let unused = [("--rows", rows), ("--where", !rowsOptions.conditions.isEmpty)].filter(\.1)
+    for (flag, _) in unused { Console.warn("\(flag) changes nothing for kernels", global) }
+    let profile = try self.profile.load(for: topology, global)
+    let measured = try KernelRows(rowsOptions.measurements, on: topology)
+    for warning in measured.warnings { Console.warn(warning, global) }
+    let parts = measured.errors(topology.gpu, profile)
+    for part in parts { warnOfUnit(part.errors.map { 1 / (1 + $0) }) }
+    let records = parts.compactMap { part in
+      Accuracy.figures(part.errors).map { figures in
+        Record([
+          "kernel": .text(part.kind), "rows": .integer(part.errors.count),
+          "median_abs_pct": .number(figures.median), "p95_abs_pct": .number(figures.p95),
+          "bias_pct": .number(100 * part.errors.sorted()[part.errors.count / 2]),
+        ])
+      }
+    }
+    try global.emit(
+      Report(
+        records, title: "kernels of \(topology.gpu.title) against measurements",
+        notes: measured.notes))
+    try judge(Accuracy.figures(parts.flatMap(\.errors))?.median)
+  }
+
+  /// Warns of times that can only be of another unit.
+  private func warnOfUnit(_ ratios: [Double]) {
+    guard let verdict = UnitCheck.verdict(ofMedian: ratios) else { return }
+    Console.warn(
+      "measured times are \(verdict.text) than predicted ones in the median: these look like "
+        + "\(verdict.unit), where microseconds are meant", global)
   }
 
   private func check() throws(Failure) {
@@ -138,9 +181,8 @@ struct ValidateCommand: ParsableCommand {
   }
 
   /// Ends with the exit code of a check that said no, if it does.
-  private func judge(_ overall: Accuracy.Summary?) throws {
-    guard let maxError, let overall else { return }
-    let median = overall.medianAbsolutePercent
+  private func judge(_ median: Double?) throws {
+    guard let maxError, let median else { return }
     guard median > maxError else { return }
     Console.error(
       "the overall median error is \(Validation.short(median)) %, above --max-error \(maxError)",

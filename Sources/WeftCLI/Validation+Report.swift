@@ -10,7 +10,10 @@ extension Validation {
   {
     let list = rows ? calls.compactMap(Self.record) : []
     let title = title ?? "predictions for \(topology.name) against measurements"
-    let notes = overallNotes + first + self.notes
+    let notes =
+      overallNotes + first
+      + Interval.notes(unmeasured: calls.compactMap { $0.prediction?.unmeasured }, profile)
+      + self.notes
     if rows && !asData {
       return Report(
         list, title: title,

@@ -139,7 +139,8 @@ struct Validation {
     var warnings: [String] = calls.compactMap { entry in
       guard let name = entry.rows[0].gpu, seen.insert(name).inserted, !gpu.isNamed(in: name)
       else { return nil }
-      return "rows are of '\(name)', the topology has \(gpu.title)"
+      let row = entry.rows[0]
+      return "\(row.file):\(row.line): rows are of '\(name)', the topology has \(gpu.title)"
     }
     for (index, what) in ["gpu", "interconnect", "environment"].enumerated() {
       var first: [Accuracy.Group: String?] = [:]

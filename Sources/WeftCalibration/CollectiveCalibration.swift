@@ -60,8 +60,16 @@ public struct CollectiveCalibration: Sendable {
   public let residuals: [Double]
   /// Calls that were too long to simulate in the fit; they count for the residuals alone.
   public let leftOut: Int
-  /// The information of the observations about every term that one of them answers to.
-  let information: Information
+  /// The terms that ended at a bound, with it.
+  public let atBounds: [(name: String, bound: Double)]
+  /// The observations too far from the fit to count for its errors, by their indices.
+  public let outliers: [Int]
+  /// The median of what residuals' absolute values are nominally, of the calls that were fitted.
+  public let nominalMedian: Double
+  /// The terms that some observation answers to.
+  let answering: [CalibrationTerm]
+  /// The calls that were fitted.
+  let used: [CollectiveSample]
 
   /// The least number of different calls.
   public static let leastCalls = 4
@@ -94,18 +102,33 @@ public struct CollectiveCalibration: Sendable {
     guard !answering.isEmpty else {
       throw FitError.nothingToFit(reason: "no simulated time answers to one")
     }
-    let (terms, fit) = try fitter.reduce(answering, &held)
+    let reduction = try fitter.reduce(answering)
+    held += reduction.held
+    let (terms, fit) = (reduction.terms, reduction.fit)
     self.terms = terms
     self.fit = fit
+    atBounds = reduction.pressed.map { (name: $0.term.name, bound: $0.bound) }
     var profile = nominal
     for (term, value) in zip(terms, fit.values) { term.apply(value, to: &profile) }
     self.profile = profile
     leftOut = observations.count - used.count
-    let times = try model.seconds(observations.map(\.sample), under: [profile])[0]
-    residuals = zip(times, observations).map { log($0 / $1.seconds) }
-    information = try fitter.information(answering.map(\.term), at: profile, scale: fit.scale)
-    calibration = Self.summary(
+    let all = try model.seconds(observations.map(\.sample), under: [profile])[0]
+    let residuals = zip(all, observations).map { log($0 / $1.seconds) }
+    self.residuals = residuals
+    let limit = Outliers.limit(residuals, lossScale: options.lossScale)
+    outliers = residuals.indices.filter { abs(residuals[$0]) > limit }
+    let errors = zip(used, start).map { abs(log($1 / $0.seconds)) }.sorted()
+    nominalMedian = errors[errors.count / 2]
+    self.answering = answering.map(\.term)
+    self.used = samples
+    var calibration = Self.summary(
       fit, terms, observations, residuals, held, topology: topology.name)
+    calibration.measured = Set(
+      try observations.map {
+        Calibration.call($0.sample.call.collective, by: try model.plan($0.sample, profile))
+      }
+    ).sorted()
+    self.calibration = calibration
   }
 
   private static func check(_ observations: [Observation]) throws(FitError) {

@@ -9,6 +9,10 @@ extension CollectiveModel {
     public var low: Double?
     /// The upper end.
     public var high: Double?
+    /// What the busiest link takes at the least, in seconds; the interval does not reach below it.
+    public var least = 0.0
+    /// The call, if the profile was calibrated without any like it: then there is no interval.
+    public var unmeasured: String?
   }
 
   /// A call of more operations takes the gradient of a smaller message: it would be simulated again
@@ -27,26 +31,36 @@ extension CollectiveModel {
     _ samples: [CollectiveSample], under profile: Profile,
     progress: @Sendable (Int, Int) -> Void = { _, _ in }
   ) throws -> [Prediction] {
-    let times = try seconds(samples, under: [profile], progress: progress)[0]
+    let times = try timed(samples, under: [profile], progress: progress)[0]
     guard let calibration = profile.calibration else {
-      return times.map { Prediction(seconds: $0) }
+      return times.map { Prediction(seconds: $0.seconds, least: $0.least) }
     }
+    let calls = try samples.map {
+      Calibration.call($0.call.collective, by: try plan($0, profile))
+    }
+    let places = samples.indices.filter { calibration.hasMeasured(calls[$0]) }
     let named = calibration.parameters.enumerated().compactMap { index, parameter in
       CalibrationTerm.named(parameter.name).map { (index: index, term: $0) }
     }
     // Terms of a file stand in any order, but must be applied in that of the list.
     let ordered = CalibrationTerm.all.compactMap { term in named.first { $0.term == term } }
-    let smaller = try samples.map { try self.smaller($0, profile) }
+    let smaller = try places.map { try self.smaller(samples[$0], profile) }
     let gradients = try Gradient.of(
       smaller, ordered.map(\.term), profile, self, progress: progress)
-    return samples.indices.map { index in
+    var result = samples.indices.map { index in
+      Prediction(seconds: times[index].seconds, least: times[index].least, unmeasured: calls[index])
+    }
+    for (row, index) in places.enumerated() {
       var gradient = Array(repeating: 0.0, count: calibration.parameters.count)
-      for (place, entry) in ordered.enumerated() { gradient[entry.index] = gradients[index][place] }
+      for (place, entry) in ordered.enumerated() { gradient[entry.index] = gradients[row][place] }
       let factors = calibration.factors(
         gradient: gradient, bytes: samples[index].call.bytes, nodes: samples[index].layout.nodes)
-      return Prediction(
-        seconds: times[index], low: times[index] * factors.low, high: times[index] * factors.high)
+      let (seconds, least) = (times[index].seconds, times[index].least)
+      result[index].low = min(seconds, max(seconds * factors.low, least))
+      result[index].high = seconds * factors.high
+      result[index].unmeasured = nil
     }
+    return result
   }
 
   private func smaller(_ sample: CollectiveSample, _ profile: Profile) throws -> CollectiveSample {

@@ -57,9 +57,15 @@ public final class CollectiveModel {
     var fabric: Fabric
   }
 
+  /// A simulated time, and what its busiest link takes at the least, in seconds.
+  struct Timed {
+    var seconds: Double
+    var least: Double
+  }
+
   private let topology: Topology
   private var fabrics: [Layout: Fabric] = [:]
-  private var known: [Job: Double] = [:]
+  private var known: [Job: Timed] = [:]
   private var weights: [CollectiveSample: Int] = [:]
   /// The simulations that were run.
   public private(set) var simulations = 0
@@ -124,23 +130,31 @@ public final class CollectiveModel {
     _ samples: [CollectiveSample], under profiles: [Profile],
     progress: @Sendable (Int, Int) -> Void = { _, _ in }
   ) throws -> [[Double]] {
+    try timed(samples, under: profiles, progress: progress).map { $0.map(\.seconds) }
+  }
+
+  /// The same with what no time can be below.
+  func timed(
+    _ samples: [CollectiveSample], under profiles: [Profile],
+    progress: @Sendable (Int, Int) -> Void = { _, _ in }
+  ) throws -> [[Timed]] {
     let work = try profiles.map { try plans(samples, $0) }
     var seen = Set<Job>()
     // Long ones first, so that no core is left alone with one at the end.
     let missing = work.joined().filter { known[$0.job] == nil && seen.insert($0.job).inserted }
       .sorted { $0.job.sample.burden > $1.job.sample.burden }
-    for (job, seconds) in zip(missing.map(\.job), try Self.simulate(missing, progress)) {
-      known[job] = seconds
+    for (job, timed) in zip(missing.map(\.job), try Self.simulate(missing, progress)) {
+      known[job] = timed
     }
     simulations += missing.count
-    return work.map { works in works.map { known[$0.job] ?? .nan } }
+    return work.map { works in works.compactMap { known[$0.job] } }
   }
 
   /// Simulates on all cores; results do not depend on which core was first.
   private static func simulate(
     _ work: [Work], _ progress: @Sendable (Int, Int) -> Void
-  ) throws -> [Double] {
-    let results = Mutex<[(index: Int, result: Result<Double, SimulationError>)]>([])
+  ) throws -> [Timed] {
+    let results = Mutex<[(index: Int, result: Result<Timed, SimulationError>)]>([])
     withoutActuallyEscaping(progress) { progress in
       DispatchQueue.concurrentPerform(iterations: work.count) { index in
         let result = Self.time(work[index])
@@ -151,18 +165,15 @@ public final class CollectiveModel {
         progress(done, work.count)
       }
     }
-    var seconds = Array(repeating: Double.nan, count: work.count)
     // The first failure in order of the work, whichever thread met one first.
-    for entry in results.withLock({ $0 }).sorted(by: { $0.index < $1.index }) {
-      seconds[entry.index] = try entry.result.get()
-    }
-    return seconds
+    return try results.withLock { $0 }.sorted { $0.index < $1.index }.map { try $0.result.get() }
   }
 
-  private static func time(_ work: Work) -> Result<Double, SimulationError> {
+  private static func time(_ work: Work) -> Result<Timed, SimulationError> {
     do {
+      let result = try work.plan.simulate(on: work.fabric, network: .flow, isolated: false)
       return .success(
-        try work.plan.simulate(on: work.fabric, network: .flow, isolated: false).time.seconds)
+        Timed(seconds: result.time.seconds, least: result.least?.seconds ?? 0))
     } catch {
       return .failure(error)
     }

@@ -10,18 +10,38 @@ public struct EngineFit: Sendable {
   public let rows: [EngineTerms.Row]
   /// The terms in the order of ``EngineTerms/keys``, in seconds; those left out are zero.
   public let values: [Double]
+  /// The terms that were left alone, by their places.
+  public let held: Set<Int>
   private let covariance: [[Double]]?
 
   /// Fits the terms.
   ///
-  /// - Throws: ``FitError`` if there is no step, or GSL refuses.
-  public init(_ rows: [EngineTerms.Row]) throws(FitError) {
+  /// - Parameters:
+  ///   - rows: The steps.
+  ///   - held: The values in seconds of terms to leave alone, by their places.
+  /// - Throws: ``FitError`` if there is no step, no term to fit, or GSL refuses.
+  public init(_ rows: [EngineTerms.Row], held: [Int: Double] = [:]) throws(FitError) {
+    let free = EngineTerms.keys.indices.filter { held[$0] == nil }
+    guard !free.isEmpty else { throw .nothingToFit(reason: "all terms are held") }
     let fit = try NonNegativeFit(
-      rows.map { .init(amounts: $0.counts, known: $0.predicted, time: $0.time) },
-      choice: .bayesian)
+      rows.map { row in
+        let known = held.reduce(row.predicted) { $0 + row.counts[$1.key] * $1.value }
+        return .init(amounts: free.map { row.counts[$0] }, known: known, time: row.time)
+      }, choice: .bayesian)
+    var values = EngineTerms.keys.indices.map { held[$0] ?? 0 }
+    for (place, term) in free.enumerated() { values[term] = fit.costs[place] }
     self.rows = rows
-    values = fit.costs
-    covariance = fit.covariance
+    self.values = values
+    self.held = Set(held.keys)
+    covariance = fit.covariance.map { inner in
+      EngineTerms.keys.indices.map { row in
+        EngineTerms.keys.indices.map { column in
+          guard let first = free.firstIndex(of: row), let second = free.firstIndex(of: column)
+          else { return 0 }
+          return inner[first][second]
+        }
+      }
+    }
   }
 
   /// The standard error of each term in seconds; nil where every step was needed for the values.
@@ -52,7 +72,7 @@ public struct EngineFit: Sendable {
     of measurements: [StepMeasurement], in request: PredictionRequest
   ) -> StepCalibration? {
     guard let covariance, let errors = standardErrors else { return nil }
-    let used = values.indices.filter { values[$0] > 0 }
+    let used = values.indices.filter { values[$0] > 0 && !held.contains($0) }
     let residuals = zip(rows, fitted).map { abs(log($1 / $0.time)) }.sorted()
     let count = Double(rows.count)
     // As for collectives: errors of fitted steps are smaller than those of steps to come, and the

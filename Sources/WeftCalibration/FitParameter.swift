@@ -37,6 +37,13 @@ public struct FitParameter: Hashable, Sendable {
       && (!isLogarithmic || lower > 0)
   }
 
+  /// The bound that a value is next to, by a twentieth of its unit or of itself; nil inside.
+  func bound(near value: Double) -> Double? {
+    let margin = 0.05 * (isLogarithmic ? value : unit)
+    if value - lower < margin { return lower }
+    return upper - value < margin ? upper : nil
+  }
+
   private func scaled(_ value: Double) -> Double { isLogarithmic ? log(value) : value }
 
   /// The solver's coordinate of a value inside the bounds.

@@ -29,13 +29,16 @@ extension CollectiveCalibration {
   public func suggestions(
     _ count: Int, among candidates: [CollectiveSample], model: CollectiveModel
   ) throws -> [MeasurementSuggestion] {
-    var information = information
     let possible = try candidates.filter { sample in
       // A protocol that the machine rules out cannot be measured.
       guard (try? model.plan(sample, profile)) != nil else { return false }
       return try model.operations(sample, profile, limit: 20_000) < 20_000
     }
     guard !possible.isEmpty else { return [] }
+    // What is known of every term that a call answers to, those that were held included.
+    var information = try Information(
+      terms: answering, profile: profile, scale: fit.scale,
+      rows: Information.rows(used, answering, profile, model))
     let rows = try Information.rows(possible, information.terms, profile, model)
     var left = Array(possible.indices)
     var result: [MeasurementSuggestion] = []

@@ -24,9 +24,12 @@ struct Spread {
       return 1 / (1 + ratio * ratio).squareRoot()
     }
     let width = units.count
-    let sum = zip(weights, residuals).reduce(0) { $0 + $1.0 * $1.1 * $1.1 }
+    // A single bad run must not make every parameter look undetermined.
+    let limit = Outliers.limit(residuals, lossScale: lossScale)
+    let kept = zip(weights, residuals).filter { abs($0.1) <= limit }
+    let sum = kept.reduce(0) { $0 + $1.0 * $1.1 * $1.1 }
     // A perfect fit has no error; a floor keeps ratios finite.
-    scale = max((sum / Double(residuals.count - width)).squareRoot(), 1e-12)
+    scale = max((sum / Double(max(1, kept.count - width))).squareRoot(), 1e-12)
     let rows = zip(weights, jacobian).map { weight, row in
       zip(row, units).map { $0 * $1 * weight.squareRoot() }
     }
@@ -34,12 +37,13 @@ struct Spread {
     let largest = max(values.first ?? 0, 1e-30)
     // Directions that no residual answers to get an error that is finite and absurd, but not so large
     // that a covariance loses all digits of the others: whoever takes such a term away reads theirs.
-    let kept = values.map { max($0, 1e-6 * largest) }
+    let singular = values.map { max($0, 1e-6 * largest) }
     var covariance = Array(repeating: Array(repeating: 0.0, count: width), count: width)
     for row in 0..<width {
       for column in 0..<width {
-        let sum = kept.indices.reduce(0.0) { sum, index in
-          sum + directions[row][index] * directions[column][index] / (kept[index] * kept[index])
+        let sum = singular.indices.reduce(0.0) { sum, index in
+          sum + directions[row][index] * directions[column][index]
+            / (singular[index] * singular[index])
         }
         covariance[row][column] = scale * scale * sum * units[row] * units[column]
       }

@@ -1,4 +1,4 @@
-import Glibc
+import CGSL
 
 /// Which terms to fit when there are fewer calls than terms.
 enum TermSelection {
@@ -6,36 +6,37 @@ enum TermSelection {
   ///
   /// Each is the one with the longest part that the columns before it do not span, which is the
   /// order of a QR decomposition with column pivoting (Golub and Van Loan, Matrix Computations,
-  /// section 5.5.7). Ties keep the order of the columns.
+  /// section 5.5.7).
   ///
   /// - Parameters:
   ///   - columns: The columns, all of one length.
   ///   - count: How many to choose.
   /// - Returns: Indices of columns, no more than `count`, without those that others span.
-  static func mostIndependent(_ columns: [[Double]], count: Int) -> [Int] {
-    var left = columns
-    var chosen: [Int] = []
-    let longest = columns.map(length).max() ?? 0
-    while chosen.count < min(count, columns.count) {
-      var best = -1
-      for index in left.indices
-      where !chosen.contains(index) && (best < 0 || length(left[index]) > length(left[best])) {
-        best = index
-      }
-      let size = length(left[best])
-      // What rounding leaves of a column that the others span.
-      guard size > 1e-9 * longest else { break }
-      chosen.append(best)
-      let direction = left[best].map { $0 / size }
-      for index in left.indices where !chosen.contains(index) {
-        let share = zip(left[index], direction).reduce(0) { $0 + $1.0 * $1.1 }
-        left[index] = zip(left[index], direction).map { $0 - share * $1 }
-      }
+  /// - Throws: ``FitError`` if GSL fails.
+  static func mostIndependent(_ columns: [[Double]], count: Int) throws(FitError) -> [Int] {
+    GSL.turnErrorHandlerOff()
+    let width = columns.count
+    let height = columns.first?.count ?? 0
+    guard width > 0, height > 0 else { return [] }
+    let most = min(width, height)
+    guard let matrix = gsl_matrix_alloc(height, width), let scales = gsl_vector_alloc(most),
+      let norms = gsl_vector_alloc(width), let order = gsl_permutation_alloc(width)
+    else { throw .outOfRange }
+    defer {
+      gsl_matrix_free(matrix)
+      gsl_vector_free(scales)
+      gsl_vector_free(norms)
+      gsl_permutation_free(order)
     }
-    return chosen
-  }
-
-  private static func length(_ column: [Double]) -> Double {
-    column.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    for (column, cells) in columns.enumerated() {
+      for (row, cell) in cells.enumerated() { gsl_matrix_set(matrix, row, column, cell) }
+    }
+    var sign: CInt = 0
+    try GSL.check(gsl_linalg_QRPT_decomp(matrix, scales, order, &sign, norms))
+    // The diagonal of R: what of each column those before it do not span.
+    let lengths = (0..<most).map { abs(gsl_matrix_get(matrix, $0, $0)) }
+    // What rounding leaves of a column that the others span.
+    let kept = lengths.prefix { $0 > 1e-9 * lengths[0] }.count
+    return (0..<min(count, kept)).map { gsl_permutation_get(order, $0) }
   }
 }

@@ -62,6 +62,45 @@ import Testing
     let other = try weft(
       "simulate all-reduce --topology dgx-h100 --size 4K --profile \(profile) --format csv")
     #expect(other.errors.contains("belongs to"), "\(other.errors)")
+
+    #expect(text.contains("measured: [\"all-reduce by nccl:"))
+    let gathered = try weft(
+      "simulate all-gather --topology dgx-a100 --gpus-per-node 2 --size 4K --profile \(profile)")
+    #expect(gathered.output.contains("no interval for all-gather by nccl:"))
+    #expect(gathered.output.contains("was calibrated on all-reduce by nccl:"))
+
+    let drawn = try weft(
+      "simulate all-reduce --topology dgx-a100 --gpus-per-node 2 --size 4K --profile \(profile) "
+        + "--launch-jitter 1us --trials 5 --seed 1 --format json")
+    let list = try JSONSerialization.jsonObject(with: Data(drawn.output.utf8)) as? [String: Any]
+    let row = try #require((list?["results"] as? [[String: Any]])?.first, "\(drawn.errors)")
+    let spread = try ["low_us", "time_us", "high_us", "p05_us", "p95_us"].map {
+      try #require(row[$0] as? Double, "\($0)")
+    }
+    #expect(spread[0] < spread[1] && spread[1] < spread[2] && spread[3] < spread[4])
+    #expect(spread[0] != spread[3] && spread[2] != spread[4])
+
+    let two = try weft(
+      "simulate all-reduce --topology dgx-a100 --size 4K --profile \(profile) --profile \(profile)")
+    #expect(two.status == 64 && two.errors.contains("--profile is given 2 times"))
+  }
+
+  @Test func `rows of another GPU are warned of with file and line`() throws {
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let path = try folder.write(text.replacing("A100", with: "NVIDIA H200"), to: "other.csv")
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(outcome.errors.contains("other.csv:2: rows are of 'NVIDIA H200'"), "\(outcome.errors)")
+  }
+
+  @Test(arguments: [(";", "semicolons"), ("\t", "tabs")])
+  func `cells that no commas separate are told`(separator: String, name: String) throws {
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let path = try folder.write(text.replacing(",", with: separator), to: "other.csv")
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(outcome.status == 65)
+    #expect(
+      outcome.errors.contains("other.csv:1: the cells are separated by \(name)"),
+      "\(outcome.errors)")
   }
 
   @Test func `folds predict what they have not seen`() throws {
@@ -168,5 +207,24 @@ import Testing
     let other = try weft(
       "calibrate --topology dgx-a100 --measurements \(products(gpu: "h100-sxm", factor: 1))")
     #expect(other.errors.contains("has kernels of h100-sxm"), "\(other.errors)")
+  }
+
+  @Test func `kernels are validated, and options that they have no use for are told`() throws {
+    let path = try products(gpu: "a100", factor: 1)
+    let outcome = try weft(
+      "calibrate --topology dgx-a100 --measurements \(path) --suggest --max-parameters 3 "
+        + "--hold nccl.ll.base")
+    for flag in ["--suggest", "--max-parameters", "--hold nccl.ll.base"] {
+      #expect(outcome.errors.contains("\(flag) changes nothing for measured kernels"))
+    }
+    let validated = try weft(
+      "validate --topology dgx-a100 --measurements \(path) --format csv --max-error 0.01")
+    #expect(validated.status == 1, "\(validated.errors)")
+    #expect(validated.output.contains("kernel,rows,median_abs_pct,p95_abs_pct,bias_pct\ngemm,20,"))
+    let slow = try weft(
+      "validate --topology dgx-a100 --measurements \(products(gpu: "a100", factor: 1e3))")
+    #expect(slow.status == 0 && slow.errors.contains("these look like nanoseconds"))
+    let folds = try weft("validate --topology dgx-a100 --measurements \(path) --folds 2")
+    #expect(folds.status == 64 && folds.errors.contains("--folds: weft calibrate itself"))
   }
 }

@@ -95,10 +95,14 @@ import Testing
       "--topology flat --nodes 8 --algorithm ring --network-jitter 2us --trials 20 --seed 3"
     let first = try results(flags)
     let row = try #require(first.first)
-    let low = try #require(row["low_us"] as? Double)
+    let low = try #require(row["p05_us"] as? Double)
     let median = try #require(row["time_us"] as? Double)
-    let high = try #require(row["high_us"] as? Double)
+    let high = try #require(row["p95_us"] as? Double)
     #expect(low < median && median < high && row["trials"] as? Int == 20)
+    // Not to be taken for the interval of a calibration.
+    #expect(row["low_us"] is NSNull && row["high_us"] is NSNull)
+    let table = try weft("simulate all-reduce --size 1M " + flags)
+    #expect(table.output.contains("p05_us") && table.output.contains("p95_us"))
     #expect(try results(flags).first?["time_us"] as? Double == median)
     let sound = try weft("simulate all-reduce --topology flat --nodes 8 --size 1M --trials 3")
     #expect(sound.errors.contains("nothing here is random"))

@@ -96,6 +96,38 @@ import Testing
       try #require(row[$0] as? Double, "\($0)")
     }
     #expect(bounds[0] < bounds[1] && bounds[1] < bounds[2] && bounds[2] < 1.2 * bounds[0])
+    let table = try weft(
+      "predict --model llama-3.1-8b --topology h200-pair --gpus 2 --batch 8 --engine torch-graph "
+        + "--profile " + profile)
+    #expect(table.output.contains("tpot_ms  tpot_low_ms  tpot_high_ms"), "\(table.output)")
+  }
+
+  @Test func `terms of steps can be held, and what steps have no use for is told`() throws {
+    let outcome = try weft(
+      "calibrate \(Self.steps) --hold host.step --hold nccl.ll.base --suggest --max-parameters 2")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("held at nominal, as asked for: host.step"))
+    for flag in ["--suggest", "--max-parameters", "--hold nccl.ll.base"] {
+      #expect(outcome.errors.contains("\(flag) changes nothing for measured decode steps"))
+    }
+    #expect(!outcome.errors.contains("--hold host.step"))
+  }
+
+  @Test func `an output that is the file of steps is refused`() throws {
+    let file = try folder.write("model,tp,batch,context_or_bytes,time_us\n", to: "steps.csv")
+    let outcome = try weft(
+      "predict --model llama-3.1-8b --topology h200-pair --gpus 2 --measured \(file) -o \(file)")
+    #expect(outcome.status == 64 && outcome.errors.contains("is the input"), "\(outcome.errors)")
+  }
+
+  @Test func `a time that is no number is told as one`() throws {
+    let file = try folder.write(
+      "model,tp,batch,context_or_bytes,time_us\nllama-3.1-8b,1,1,128,nan\n", to: "nan.csv")
+    let outcome = try weft(
+      "calibrate --topology h200-pair --engine torch-graph --measurements \(file)")
+    #expect(outcome.status == 65)
+    #expect(outcome.errors.contains("nan.csv:2: time_us: 'nan' is no number above zero"))
+    #expect(outcome.errors.contains("write the time as a number"))
   }
 
   @Test(arguments: [
@@ -131,7 +163,7 @@ import Testing
       "model,tp,batch,context_or_bytes,time_us\nllama-3.1-8b,1,1,128,4.85\n", to: "ms.csv")
     let outcome = try weft(
       "calibrate --topology h200-pair --engine torch-graph --measurements \(file)")
-    #expect(outcome.status == 65 && outcome.errors.contains("times the predicted times"))
+    #expect(outcome.status == 65 && outcome.errors.contains("times shorter than predicted ones"))
     #expect(outcome.errors.contains("check the unit"))
   }
 

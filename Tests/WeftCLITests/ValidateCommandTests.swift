@@ -114,11 +114,20 @@ import Testing
     let outcome = try validate("--measurements \(file) --launch graph --format csv --quiet")
     #expect(outcome.output.contains("two,nccl,2.27.3,all-reduce,1,4,graph,all,1,"))
     let other = try validate("--measurements \(file)", on: "dgx-h100")
-    #expect(other.errors.contains("rows are of 'NVIDIA A100-SXM4-80GB', the topology has"))
+    #expect(other.errors.contains("m.csv:2: rows are of 'NVIDIA A100-SXM4-80GB', the"))
     let bare = try folder.write(
       "size_bytes,time_us,nodes,ranks,collective\n8,9,1,2,all-reduce\n", to: "b")
     #expect(try validate("--measurements \(bare)").errors.contains("--library can"))
     #expect(try validate("--measurements \(bare) --library nccl").status == 0)
+  }
+
+  @Test func `times that look like another unit are warned of`() throws {
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let path = try folder.write(
+      text.replacing(",20\n", with: ",0.02\n").replacing(",10\n", with: ",0.01\n"), to: "ms.csv")
+    let outcome = try validate("--measurements \(path)")
+    #expect(outcome.status == 0 && outcome.errors.contains("these look like milliseconds"))
+    #expect(!(try validate("--measurements \(file)")).errors.contains("look like"))
   }
 
   @Test func `a library for rows that all name one changes nothing`() throws {

@@ -96,6 +96,31 @@ private struct Cluster {
     #expect(log(widths[1]) > 1.5 * log(widths[0]))
   }
 
+  @Test func `an interval does not reach below the busiest link, nor to calls never measured`()
+    throws
+  {
+    var profile = cluster.nominal
+    let calls = [64 << 10, 8 << 20].map { cluster.sample(nodes: 2, bytes: $0) }
+    profile.calibration = Calibration(
+      topology: "polaris", parameters: [], correlations: [], coverageFactor: 2,
+      residuals: [.init(window: .all, calls: 20, median: 1, halfWidth: 3)], sizes: 8...(64 << 20),
+      nodes: 1...8)
+    for prediction in try cluster.model.predictions(calls, under: profile) {
+      let low = try #require(prediction.low)
+      #expect(prediction.least > 0 && prediction.least < prediction.seconds)
+      #expect(low == max(prediction.least, prediction.seconds * exp(-3)))
+      #expect(try #require(prediction.high) > 20 * prediction.seconds)
+    }
+    // Two GPUs on each of two nodes: half of 8 MiB or more leaves a node by 25 GB/s at most.
+    let large = try cluster.model.predictions([calls[1]], under: profile)[0]
+    #expect(large.low == large.least && large.least >= 4_194_304 / 50e9)
+
+    profile.calibration?.measured = ["broadcast by nccl:ring/simple"]
+    let other = try cluster.model.predictions(calls, under: profile)
+    #expect(other.allSatisfy { $0.low == nil && $0.high == nil })
+    #expect(try #require(other[0].unmeasured).hasPrefix("all-reduce by nccl:"))
+  }
+
   @Test func `a poor start is not where a fit ends`() throws {
     var truth = cluster.nominal
     let latency = try #require(CalibrationTerm.named("nccl.ll.network-latency"))

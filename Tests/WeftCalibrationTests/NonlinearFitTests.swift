@@ -66,6 +66,23 @@ import WeftCalibration
     #expect(abs(try fit(0.02)[0] - 1) < 0.05)
   }
 
+  @Test func `one bad run of many does not make everything look undetermined`() throws {
+    var y = zip(Self.x, Self.noise(40)).map { 1 + 2 * $0 + 0.01 * $1 }
+    let parameters = ["a", "b"].map { FitParameter(name: $0, start: 0.5, in: -100...100) }
+    func fit() throws -> NonlinearFit {
+      try NonlinearFit(
+        parameters, samples: 40, options: .init(lossScale: 0.05),
+        model: Self.model(Self.x, y) { $0[0] + $0[1] * $1 })
+    }
+    let clean = try fit()
+    y[17] += 2.3
+    let spoilt = try fit()
+    for (estimate, other) in zip(spoilt.estimates, clean.estimates) {
+      #expect(estimate.standardError < 1.3 * other.standardError)
+      #expect(abs(estimate.value - other.value) < 2 * other.standardError)
+    }
+  }
+
   @Test func `a value stays inside its bounds when the data would have it outside`() throws {
     let y = Self.x.map { 5 * $0 }
     let fit = try NonlinearFit(

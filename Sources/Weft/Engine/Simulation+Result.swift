@@ -9,9 +9,11 @@ extension Simulation where Network: ~Copyable {
       time = breakdown.total
     }
     try checkRates(time)
+    let (link, bytes) = network.busiest
     return SimulationResult(
       time: time, breakdown: breakdown, messages: messageCount * fold.factor / calls,
-      wireBytes: byteCount * fold.factor / calls, events: eventCount, foldedNodes: fold.factor)
+      wireBytes: byteCount * fold.factor / calls, events: eventCount, foldedNodes: fold.factor,
+      busiest: (link, bytes / calls))
   }
 
   /// The calls at the end that count.

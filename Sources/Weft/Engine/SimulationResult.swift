@@ -72,6 +72,11 @@ public struct SimulationResult: Sendable {
   public var events: Int
   /// How many ranks each simulated rank stands for; 1 if none was folded.
   public var foldedNodes: Int
+  /// The busiest link with its bytes of a call; nil for closed forms.
+  var busiest: (link: Int, bytes: Int)?
+  /// What the busiest link takes for its bytes at the rate of its data sheet, which no call can beat;
+  /// nil for closed forms.
+  public internal(set) var least: SimDuration?
 
   /// The part of the machine that takes most of the time.
   public var bottleneck: Bottleneck {

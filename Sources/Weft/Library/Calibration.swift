@@ -68,13 +68,19 @@ public struct Calibration: Hashable, Sendable {
   public var sizes: ClosedRange<Int>
   /// The numbers of nodes that were measured.
   public var nodes: ClosedRange<Int>
+  /// What was measured, as ``call(_:by:)`` names it: nothing is known of other calls.
+  ///
+  /// Empty where it was not kept, so that all calls count as measured.
+  public var measured: [String]
   /// What was left at its nominal value.
   public var held: [Held]
 
   /// Creates a calibration.
   public init(
     topology: String, parameters: [Parameter], correlations: [[Double]], coverageFactor: Double,
-    residuals: [Residual], sizes: ClosedRange<Int>, nodes: ClosedRange<Int>, held: [Held] = []
+    residuals: [Residual], sizes: ClosedRange<Int>, nodes: ClosedRange<Int>,
+    measured: [String] = [],
+    held: [Held] = []
   ) {
     precondition(correlations.count == parameters.count, "A row of correlations per parameter.")
     self.topology = topology
@@ -84,8 +90,17 @@ public struct Calibration: Hashable, Sendable {
     self.residuals = residuals
     self.sizes = sizes
     self.nodes = nodes
+    self.measured = measured
     self.held = held
   }
+
+  /// A collective and how it runs, such as `all-reduce by nccl:ring/ll`.
+  public static func call(_ collective: Collective, by plan: Plan) -> String {
+    "\(collective.rawValue) by \(plan.algorithm)/\(plan.protocolName)"
+  }
+
+  /// Whether such calls were measured; of others there is no interval.
+  public func hasMeasured(_ call: String) -> Bool { measured.isEmpty || measured.contains(call) }
 
   /// The 95 % interval of a predicted time, as factors of it.
   ///

@@ -105,10 +105,12 @@ public struct Plan: Sendable {
   func simulate(
     on fabric: Fabric, network: Network, calls: Int, period: Period = .last, foldAllowed: Bool
   ) throws(SimulationError) -> SimulationResult {
-    try schedule.open(
+    var result = try schedule.open(
       Timing(
         plan: self, fabric: reached(fabric), network: network, calls: calls, period: period,
         foldAllowed: foldAllowed))
+    result.least = result.busiest.map { fabric.bandwidth(ofLink: $0.link).time(toMove: $0.bytes) }
+    return result
   }
 
   /// The closed form's time, with what the host takes to enqueue a call: before a lone one, or as

@@ -30,7 +30,12 @@ struct StepCalibrationReport {
           + "percentile \(Validation.short($0.p95)) %"
       }
     }
-    let silent = EngineTerms.keys.indices.filter { fit.values[$0] == 0 }
+    let silent = EngineTerms.keys.indices.filter { fit.values[$0] == 0 && !fit.held.contains($0) }
+    if !fit.held.isEmpty {
+      notes.append(
+        "held at nominal, as asked for: "
+          + fit.held.sorted().map { EngineTerms.keys[$0].rawValue }.joined(separator: ", "))
+    }
     if !silent.isEmpty {
       notes.append(
         "left at zero, as the rows ask for none: "
@@ -53,7 +58,8 @@ struct StepCalibrationReport {
       Report(
         records,
         title: "\(request.engine.name) with \(request.model.name) on \(request.topology.name): "
-          + "\(records.count - silent.count) terms from \(rows.count) rows", notes: notes),
+          + "\(records.count - silent.count - fit.held.count) terms from \(rows.count) rows",
+        notes: notes),
       CalibratedProfile(
         identity: identity, profile: profile, keys: EngineTerms.keys.map { (key: $0, term: 0) },
         calibration: nil,

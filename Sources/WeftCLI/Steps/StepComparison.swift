@@ -14,6 +14,8 @@ struct StepComparison {
   /// What is predicted of each row; nil where nothing is.
   private var predictions: [Prediction.Timing?]
   private var timer: CachingTimer<SimulatedTimer>
+  /// Names of terms that fits leave alone.
+  var held: Set<String> = []
 
   init(request: PredictionRequest, rows: [StepFile.Row], unusable: [UnusableRow]) {
     self.request = request
@@ -80,7 +82,11 @@ struct StepComparison {
     do {
       let terms = try EngineTerms.rows(of: measurements, in: request, timer: &timer)
       try Self.checkUnits(terms)
-      let fit = try EngineFit(terms)
+      var values: [Int: Double] = [:]
+      for (place, key) in EngineTerms.keys.enumerated() where held.contains(key.rawValue) {
+        values[place] = request.profile[key]?.value ?? 0
+      }
+      let fit = try EngineFit(terms, held: values)
       let files = rows.reduce(into: [String]()) {
         if !$0.contains($1.file) { $0.append($1.file) }
       }
@@ -95,12 +101,11 @@ struct StepComparison {
 
   /// Refuses times that can only be of another unit.
   private static func checkUnits(_ rows: [EngineTerms.Row]) throws(Failure) {
-    let ratios = rows.map { $0.time / $0.before }.sorted()
-    let middle = ratios[ratios.count / 2]
-    guard middle > 30 || middle < 1 / 30.0 else { return }
+    guard let verdict = UnitCheck.verdict(ofMedian: rows.map { $0.time / $0.before }) else {
+      return
+    }
     throw Failure(
-      .badContent,
-      String(format: "measured steps take %.3g times the predicted times in the median", middle),
+      .badContent, "measured steps are \(verdict.text) than predicted ones in the median",
       fix: "check the unit of the times (time_us, tpot_ms), the model and the topology")
   }
 
@@ -139,6 +144,9 @@ struct StepComparison {
       )
     }
   }
+
+  /// Measured over predicted times.
+  var ratios: [Double] { compared.map { $0.call.best / $0.call.predicted } }
 
   /// The figures of all rows; nil if none could be predicted.
   var overall: Accuracy.Summary? { Accuracy.summary(of: compared.map(\.call)) }

@@ -9,6 +9,7 @@ extension ProfileFile {
     let topology = try reader.string("topology")
     let sizes = try range(&reader, "sizes")
     let nodes = try range(&reader, "nodes")
+    let measured = try reader.strings("measured")
     let factor = try reader.number("coverage_factor", in: 1...1000)
     var residuals: [Calibration.Residual] = []
     for var entry in try entries(&reader, "residuals") {
@@ -34,7 +35,8 @@ extension ProfileFile {
     try reader.finish()
     return Calibration(
       topology: topology, parameters: parameters, correlations: correlations,
-      coverageFactor: factor, residuals: residuals, sizes: sizes, nodes: nodes, held: held)
+      coverageFactor: factor, residuals: residuals, sizes: sizes, nodes: nodes,
+      measured: measured, held: held)
   }
 
   /// The fitted parameters with the square of their correlations.

@@ -86,6 +86,11 @@ public struct CalibratedProfile: Sendable {
     var lines = ["calibration:", "  topology: \(quoted(calibration.topology))"]
     lines.append("  sizes: [\(calibration.sizes.lowerBound), \(calibration.sizes.upperBound)]")
     lines.append("  nodes: [\(calibration.nodes.lowerBound), \(calibration.nodes.upperBound)]")
+    if !calibration.measured.isEmpty {
+      let calls = calibration.measured.map(quoted).joined(separator: ", ")
+      lines.append("  # Predictions of other calls bear no interval.")
+      lines.append("  measured: [\(calls)]")
+    }
     lines.append("  coverage_factor: \(short(calibration.coverageFactor))")
     lines.append("  data:")
     for entry in data { lines.append("    - {file: \(quoted(entry.file)), rows: \(entry.rows)}") }

@@ -28,6 +28,12 @@ struct CSVTable {
         .badContent, place: file, problem: "the file is empty",
         fix: "write a header with size_bytes and time_us, and a row per measurement")
     }
+    if first.cells.count == 1, let separator = Self.otherSeparator(first.cells[0]) {
+      throw InputError(
+        .badContent, place: "\(file):\(first.line)",
+        problem: "the cells are separated by \(separator), not by commas",
+        fix: "write them with commas, and numbers with a decimal point")
+    }
     header = first.cells.map(\.trimmed)
     self.rows = Array(rows.dropFirst())
     var seen = Set<String>()
@@ -40,6 +46,13 @@ struct CSVTable {
 }
 
 extension CSVTable {
+  /// What separates the names of a header instead of commas; nil if nothing does.
+  private static func otherSeparator(_ header: String) -> String? {
+    [(Character(";"), "semicolons"), ("\t", "tabs"), ("|", "bars")].first {
+      header.contains($0.0)
+    }?.1
+  }
+
   /// Reads one row after the other.
   private struct Scanner {
     let bytes: [UInt8]

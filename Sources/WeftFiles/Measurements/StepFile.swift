@@ -98,8 +98,9 @@ public struct StepFile: Sendable {
       let text = cells[column] ?? ""
       guard let value = Double(text), value.isFinite, value > 0, value < 1e12 else {
         throw InputError(
-          .badContent, place: place, problem: "\(column): '\(text)' is no count",
-          fix: "write a number above zero")
+          .badContent, place: place, problem: "\(column): '\(text)' is no number above zero",
+          fix: column.hasSuffix("_ms") || column.hasSuffix("_us")
+            ? "write the time as a number, or leave the row out" : "write a count, such as 8")
       }
       return value
     }

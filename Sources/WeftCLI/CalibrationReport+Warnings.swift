@@ -1,0 +1,65 @@
+import Foundation
+import Weft
+import WeftCalibration
+import WeftFiles
+
+extension CalibrationReport {
+  /// A measured call that the fit is far from.
+  struct Outlier {
+    var row: WeftFiles.Measurement
+    /// The predicted time in microseconds.
+    var predicted: Double
+
+    /// The file, line and times in a line.
+    var text: String {
+      let ratio = row.microseconds / predicted
+      let times = String(
+        format: "measured %.4g us, predicted %.4g us: %.3g times as %@", row.microseconds,
+        predicted, max(ratio, 1 / ratio), ratio > 1 ? "long" : "short")
+      return "\(row.file):\(row.line): \(row.bytes) bytes, \(times)"
+    }
+
+    var record: Record {
+      Record([
+        "file": .text(row.file), "line": .integer(row.line), "size_bytes": .integer(row.bytes),
+        "measured_us": .number(row.microseconds), "predicted_us": .number(predicted),
+      ])
+    }
+  }
+
+  /// The calls that are too far off to count for the errors of the fit, the worst first.
+  var outliers: [Outlier] {
+    calibration.outliers.sorted {
+      abs(calibration.residuals[$0]) > abs(calibration.residuals[$1])
+    }.map { index in
+      let row = validation.calls[system.calls[index]].best
+      return Outlier(
+        row: row, predicted: row.microseconds * exp(calibration.residuals[index]))
+    }
+  }
+
+  /// What makes the result less than it seems.
+  var warnings: [String] {
+    var warnings = calibration.atBounds.map { name, bound in
+      let dimension = CalibrationTerm.named(name)?.dimension ?? .ratio
+      let (unit, factor) = Self.unit(dimension)
+      let number = String(format: "%.4g", bound * factor) + (dimension == .ratio ? "" : " \(unit)")
+      return
+        "\(name) ended at its bound of \(number): its error says nothing, and another term may "
+        + "be missing"
+    }
+    let errors = calibration.fit.residuals.map(abs).sorted()
+    let median = errors[errors.count / 2]
+    if calibration.nominalMedian > 0.05 && median > 0.8 * calibration.nominalMedian {
+      warnings.append(
+        "the fit is hardly better than nominal: \(Percent.text(100 * median)) median error, and "
+          + "\(Percent.text(100 * calibration.nominalMedian)) before")
+    }
+    let outliers = outliers
+    warnings += outliers.prefix(5).map { "left out of the fit's errors: " + $0.text }
+    if outliers.count > 5 {
+      warnings.append("left out of the fit's errors: \(outliers.count - 5) more rows (see json)")
+    }
+    return warnings
+  }
+}
