@@ -98,8 +98,9 @@ extension SimulateCommand {
     }
   }
 
-  /// The profile; none where links alone price every algorithm and none is given, as reading all nominal
-  /// ones takes longer than most such runs do, and as a GPU without a profile has links too.
+  /// The profile; none where links alone price every algorithm and no other one is looked at, as
+  /// reading all nominal ones takes longer than most such runs do, and as a GPU without a profile has
+  /// links too.
   func loadProfile(
     _ names: [AlgorithmName], _ pricing: Planner.Pricing, for topology: Topology
   ) throws -> Profile {
@@ -109,7 +110,8 @@ extension SimulateCommand {
       case .nccl, .nvrar: false
       }
     }
-    return isUnused && profile.profile == nil
+    let comparesOthers = explain || network?.contains("analytic") == true
+    return isUnused && !comparesOthers && profile.profile == nil
       ? Profile(names: []) : try profile.load(for: topology, global)
   }
 

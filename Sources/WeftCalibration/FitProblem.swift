@@ -7,7 +7,6 @@ final class FitProblem {
   let parameters: [FitParameter]
   let samples: Int
   private let lossScale: Double
-  private let refresh: Int
   private let model: NonlinearFit.Model
   /// The parameter vectors that were evaluated.
   private(set) var evaluations = 0
@@ -16,16 +15,9 @@ final class FitProblem {
   /// The last point and its residuals: GSL asks for the Jacobian where it has been before.
   private var last: (coordinates: [Double], residuals: [Double])?
 
-  /// The last point whose Jacobian was asked for, with what the solver squares there.
-  private var known: (coordinates: [Double], squared: [Double], jacobian: [[Double]])?
-  /// How many Jacobians since the last one by differences were updates of it.
-  private(set) var updates = 0
-
   init(
-    parameters: [FitParameter], samples: Int, lossScale: Double, refresh: Int = 1,
-    model: @escaping NonlinearFit.Model
+    parameters: [FitParameter], samples: Int, lossScale: Double, model: @escaping NonlinearFit.Model
   ) {
-    self.refresh = refresh
     self.parameters = parameters
     self.samples = samples
     self.lossScale = lossScale
@@ -86,38 +78,17 @@ final class FitProblem {
   }
 
   /// The Jacobian of what the solver squares, in its coordinates: `[sample][parameter]`.
-  ///
-  /// By differences, or that of the point before with what the step to this one showed (Broyden's
-  /// update; Dennis and Schnabel, Numerical Methods for Unconstrained Optimization, section 8.1).
   func slopes(at coordinates: [Double]) throws -> [[Double]] {
-    let here = last.flatMap { $0.coordinates == coordinates ? $0.residuals : nil }
-    if let known, let here, updates + 1 < refresh, known.coordinates != coordinates {
-      let squared = here.map(self.squared)
-      let step = zip(coordinates, known.coordinates).map { $0 - $1 }
-      let length = step.reduce(0) { $0 + $1 * $1 }
-      let jacobian = zip(known.jacobian, zip(squared, known.squared)).map { row, change in
-        let expected = zip(row, step).reduce(0) { $0 + $1.0 * $1.1 }
-        let miss = (change.0 - change.1 - expected) / length
-        return zip(row, step).map { $0 + miss * $1 }
-      }
-      updates += 1
-      self.known = (coordinates, squared, jacobian)
-      return jacobian
-    }
-    let linear = try linearised(at: values(coordinates), base: here)
+    let point = values(coordinates)
+    let base = last.flatMap { $0.coordinates == coordinates ? $0.residuals : nil }
+    let linear = try linearised(at: point, base: base)
     last = (coordinates, linear.residuals)
     let inner = zip(parameters, coordinates).map { $0.slope($1) }
-    let jacobian = zip(linear.residuals, linear.jacobian).map { residual, row in
+    return zip(linear.residuals, linear.jacobian).map { residual, row in
       let outer = squaredSlope(residual)
       return zip(row, inner).map { $0 * $1 * outer }
     }
-    updates = 0
-    known = (coordinates, linear.residuals.map(squared), jacobian)
-    return jacobian
   }
-
-  /// Makes the next Jacobian one by differences.
-  func forgetSlopes() { known = nil }
 
   /// The residuals at a point of values and their change with each value, by differences.
   func linearised(

@@ -15,9 +15,6 @@ struct Fitter {
   private static let poorStart = 0.4
   /// The further starts that are tried then.
   private static let starts = 16
-  /// Of so many Jacobians one is simulated anew while there are more terms than asked for, since each
-  /// takes a pass over the calls for every term.
-  private static let refresh = 2
   /// A change of the logarithm of a time, per unit of a term, that is an answer.
   private static let leastAnswer = 1e-4
 
@@ -97,8 +94,7 @@ struct Fitter {
     return try NonlinearFit(
       unknowns, samples: observations.count,
       options: .init(
-        lossScale: options.lossScale, iterations: Self.steps, starts: starts, tolerance: 2e-3,
-        refresh: terms.count > options.mostParameters ? Self.refresh : 1),
+        lossScale: options.lossScale, iterations: Self.steps, starts: starts, tolerance: 2e-3),
       progress: { step in
         last = step
         report(step)

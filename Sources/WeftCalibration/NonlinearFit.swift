@@ -31,15 +31,12 @@ public struct NonlinearFit: Sendable {
     public var starts: Int
     /// The relative change of the parameters that ends the fit.
     public var tolerance: Double
-    /// Of so many Jacobians one is made of differences, the others are updates of the one before.
-    public var refresh: Int
 
     /// Creates options.
     public init(
       lossScale: Double = .infinity, iterations: Int = 50, starts: Int = 0,
-      tolerance: Double = 1e-4, refresh: Int = 1
+      tolerance: Double = 1e-4
     ) {
-      self.refresh = refresh
       self.lossScale = lossScale
       self.iterations = iterations
       self.starts = starts
@@ -109,8 +106,7 @@ public struct NonlinearFit: Sendable {
       throw FitError.badBounds(parameter: bad.name)
     }
     let problem = FitProblem(
-      parameters: parameters, samples: samples, lossScale: options.lossScale,
-      refresh: options.refresh, model: model)
+      parameters: parameters, samples: samples, lossScale: options.lossScale, model: model)
     var best: TrustRegion.Outcome?
     let starts = try Self.starts(problem, options.starts)
     for start in starts {

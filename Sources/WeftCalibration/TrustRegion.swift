@@ -43,71 +43,47 @@ enum TrustRegion {
       let opened = gsl_multifit_nlinear_init(vector, description, workspace)
       if let failure = problem.failure { throw failure }
       try GSL.check(opened)
-      let most = max(1, iterations)
-      var taken = 0
-      var end = End.outOfSteps
-      while taken < most {
-        end = try iterate(workspace, problem, &taken, most, tolerance, progress)
-        // Where an update of the Jacobian leads no further, one by differences may.
-        guard end == .still, problem.updates > 0, taken < most else { break }
-        problem.forgetSlopes()
-        guard let position = gsl_multifit_nlinear_position(workspace) else { break }
-        for index in 0..<width { gsl_vector_set(vector, index, gsl_vector_get(position, index)) }
-        let again = gsl_multifit_nlinear_init(vector, description, workspace)
-        if let failure = problem.failure { throw failure }
-        try GSL.check(again)
-      }
+      let hasConverged = try iterate(workspace, problem, iterations, tolerance, progress)
       guard let position = gsl_multifit_nlinear_position(workspace) else {
         throw FitError.outOfRange
       }
       let coordinates = (0..<width).map { gsl_vector_get(position, $0) }
       return Outcome(
         coordinates: coordinates, cost: problem.cost(try problem.residuals(at: coordinates)),
-        iterations: taken, hasConverged: end != .outOfSteps)
+        iterations: gsl_multifit_nlinear_niter(workspace), hasConverged: hasConverged)
     }
   }
 
-  /// Why steps ended.
-  private enum End {
-    /// No step gets lower, or the parameters hardly change.
-    case still
-    /// Two steps in a row gained next to nothing.
-    case gained
-    /// The steps ran out.
-    case outOfSteps
-  }
-
   /// Steps until the parameters or the loss no longer change, no step gets lower, or the steps run
-  /// out.
+  /// out; tells whether they did not.
   ///
   /// GSL's own driver does not look at the loss, and simulated times have kinks at which parameters
   /// jump to and fro for nothing.
   private static func iterate(
     _ workspace: UnsafeMutablePointer<gsl_multifit_nlinear_workspace>, _ problem: FitProblem,
-    _ taken: inout Int, _ most: Int, _ tolerance: Double, _ progress: (Int) -> Void
-  ) throws -> End {
+    _ iterations: Int, _ tolerance: Double, _ progress: (Int) -> Void
+  ) throws -> Bool {
     var still = 0
     var last = loss(workspace)
-    while taken < most {
+    for step in 1...max(1, iterations) {
       let status = gsl_multifit_nlinear_iterate(workspace)
       if let failure = problem.failure { throw failure }
       // No step gets lower: this is the minimum, as far as differences of times can tell.
-      if status == CInt(GSL_ENOPROG) { return .still }
+      if status == CInt(GSL_ENOPROG) { return true }
       try GSL.check(status)
-      taken += 1
-      progress(taken)
+      progress(step)
       var information: CInt = 0
       if gsl_multifit_nlinear_test(tolerance, 1e-10, 0, &information, workspace)
         == CInt(GSL_SUCCESS)
       {
-        return .still
+        return true
       }
       let now = loss(workspace)
       still = now > last * (1 - 0.1 * tolerance.squareRoot()) ? still + 1 : 0
-      if still == 2 { return .gained }
+      if still == 2 { return true }
       last = now
     }
-    return .outOfSteps
+    return false
   }
 
   /// The sum of squares at the workspace's position.

@@ -84,8 +84,8 @@ import Glibc
   private mutating func grow() {
     let bytes = capacity * 2 * Self.stride
     if bytes >= 4 * Self.huge, let larger = unsafe realloc(base, bytes) {
-      // Pages are moved and not copied, and no more than what is used of the new memory is touched.
-      unsafe madvise(larger, bytes, MADV_HUGEPAGE)
+      // Pages are moved and not copied, and no more than what is used of the new memory is touched,
+      // which huge pages would undo: docs/decisions.md.
       unsafe base = larger
     } else {
       let larger = unsafe Self.allocate(capacity * 2)
