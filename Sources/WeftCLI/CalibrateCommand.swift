@@ -67,7 +67,16 @@ struct CalibrateCommand: ParsableCommand {
 
   /// Writes the profile if a file was named, and prints the report.
   private func emit(_ report: Report, _ profile: CalibratedProfile) throws {
-    if let output = global.output { try Output.write(profile.text, to: output) }
+    if let output = global.output {
+      var whole = profile
+      whole.base = try start.given()
+      try Output.write(whole.text, to: output)
+      if whole.base != nil {
+        Console.warn(
+          "the values of --profile are kept in \(output), its intervals are not: those rest on the "
+            + "rows given here", global)
+      }
+    }
     var printed = global
     printed.output = nil
     try printed.emit(report)

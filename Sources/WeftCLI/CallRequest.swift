@@ -111,13 +111,10 @@ struct CallRequest {
     return runs.sorted { ($0.result.time, $0.trial) < ($1.result.time, $1.trial) }
   }
 
-  /// A percentile of times in microseconds, between neighbours in proportion.
+  /// The 5th or 95th percentile of times in microseconds: the run at it, or the next one outward.
   private static func percentile(_ percent: Double, of runs: [SimulationResult]) -> Double {
     let place = Double(runs.count - 1) * percent / 100
-    let below = Int(place)
-    let above = min(below + 1, runs.count - 1)
-    let low = runs[below].time.microseconds
-    return low + (runs[above].time.microseconds - low) * (place - Double(below))
+    return runs[Int(place.rounded(percent < 50 ? .down : .up))].time.microseconds
   }
 
   /// The operations that the call takes to simulate; none for a closed form.
@@ -169,9 +166,9 @@ struct CallRequest {
 
   private func noClosedForm(_ plan: Plan, _ planner: Planner) -> Failure {
     let others = AlgorithmName.known.filter { text in
-      guard let name = AlgorithmName(text), let other = try? planner.plan(name, for: call) else {
-        return false
-      }
+      guard let name = AlgorithmName(text), planner.canPrice(name),
+        let other = try? planner.plan(name, for: call)
+      else { return false }
       return other.canRun(.analytic, on: planner.fabric)
     }
     let what = plan.algorithm == requested ? requested : "\(plan.algorithm), as \(requested) runs,"

@@ -120,6 +120,9 @@ struct ProfileOptions: ParsableArguments {
       "--profile is given \(profiles.count) times, and intervals are of one fit alone: give one.")
   }
 
+  /// The profile that the option names, without nominal values; nil if it names none.
+  func given() throws -> Profile? { try profile.map { try ProfileFile(path: $0).profile } }
+
   /// The nominal profile of a machine, with what the given profile holds in place of it.
   func load(for topology: Topology, _ global: GlobalOptions) throws -> Profile {
     let nominal = try global.data().nominalProfile(for: topology)

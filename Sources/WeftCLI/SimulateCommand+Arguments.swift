@@ -110,9 +110,13 @@ extension SimulateCommand {
       case .nccl, .nvrar: false
       }
     }
-    let comparesOthers = explain || network?.contains("analytic") == true
-    return isUnused && !comparesOthers && profile.profile == nil
-      ? Profile(names: []) : try profile.load(for: topology, global)
+    guard isUnused && profile.profile == nil else {
+      return try profile.load(for: topology, global)
+    }
+    let none = Profile(names: [])
+    guard network?.contains("analytic") == true else { return none }
+    // Where there is no closed form, a message names algorithms that have one, libraries' too.
+    return (try? profile.load(for: topology, global)) ?? none
   }
 
   static func isIdeal(_ name: AlgorithmName, _ pricing: Planner.Pricing) -> Bool {

@@ -107,7 +107,7 @@ extension SimulateCommand {
     explanation["fastest_simulated"] = .text(fastest.label)
     let chosen =
       outcome.plan.algorithm.dropFirst("nccl:".count) + "/" + outcome.plan.protocolName
-    if let own = times.first(where: { $0.label == chosen }) {
+    if fastest.time > 0, let own = times.first(where: { $0.label == chosen }) {
       explanation["choice_over_fastest"] = .number(own.time / fastest.time)
     }
   }

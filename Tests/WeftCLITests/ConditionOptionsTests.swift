@@ -152,6 +152,37 @@ import Testing
     #expect(try time(job + " --seed 0") == time(job))
   }
 
+  @Test(arguments: [
+    "--topology vista --nodes 9 --algorithm nvrar", "--topology perlmutter --nodes 4",
+  ])
+  func `a part that is no slower changes nothing`(job: String) throws {
+    for option in ["--slow-nic 0.0:1", "--slow-gpu 0:1"] {
+      #expect(try time(job + " " + option) == time(job))
+    }
+  }
+
+  /// Nodes that are folded in run ahead, and the longest period of any rank in one call says little.
+  @Test func `NVRAR on nine nodes takes about what a little jitter takes`() throws {
+    let job = "--topology vista --nodes 9 --algorithm nvrar"
+    let exact = try time(job)
+    #expect(try abs(time(job + " --network-jitter 1ns") / exact - 1) < 0.02)
+  }
+
+  @Test func `what takes no time has no changes`() throws {
+    let rows = try results("--topology flat --algorithm ring --explain")
+    let explanation = try #require(rows.first?["explanation"] as? [String: Any])
+    let changes = try #require(explanation["change_pct"] as? [String: Double])
+    #expect(!changes.isEmpty && changes.values.allSatisfy { $0 == 0 })
+  }
+
+  @Test func `two trials lie between their percentiles`() throws {
+    let row = try #require(
+      results("--topology perlmutter --nodes 3 --algorithm ring --launch-jitter 1us --trials 2")
+        .first)
+    let times = ["p05_us", "time_us", "p95_us"].compactMap { row[$0] as? Double }
+    #expect(times.count == 3 && times == times.sorted())
+  }
+
   @Test func `an explanation says why every node was simulated`() throws {
     let outcome = try weft(
       "simulate all-reduce --topology flat --nodes 4 --size 1M --algorithm ring --slow-nic 0.0:2 "

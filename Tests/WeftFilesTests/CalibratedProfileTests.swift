@@ -47,6 +47,18 @@ import WeftFiles
     #expect((file.mismatch(with: vista) ?? file.transfer(to: vista)) != nil)
   }
 
+  /// Without what the fit started from, predictions with the file would not be those of the fit.
+  @Test func `what a fit started from is kept`() throws {
+    var written = Self.written()
+    var base = Profile(names: ["base"])
+    base[.ncclRingLLNetwork] = .init(value: 9e-6, source: "earlier")
+    base[.launchEager] = .init(value: 7e-6, standardError: 5e-7, source: "earlier")
+    written.base = base
+    let file = try ProfileFile(path: try TemporaryFolder().write(written.text, to: "p.yaml"))
+    #expect(file.profile[.ncclRingLLNetwork]?.value == 5.5e-6)
+    #expect(file.profile[.launchEager] == base[.launchEager])
+  }
+
   private static let steps = StepCalibration(
     model: "llama-3.1-8b", engine: "torch-graph", topology: "h200-pair",
     parameters: [

@@ -75,6 +75,15 @@ public struct Planner: Sendable {
   private let nccl: Lazy<NCCLPlanner>
   private let nvrar: NVRARPlanner
   private let runtime: RuntimePlanner
+  private let hasProfile: Bool
+
+  /// Whether the profile holds what pricing an algorithm takes; links alone ask for nothing.
+  public func canPrice(_ name: AlgorithmName) -> Bool {
+    switch name {
+    case .plain, .imported: true
+    case .nccl, .nvrar: hasProfile
+    }
+  }
 
   /// How a plan is priced.
   public enum Pricing: Hashable, Sendable {
@@ -94,6 +103,7 @@ public struct Planner: Sendable {
     nccl = Lazy { NCCLPlanner(fabric: fabric, profile: profile, version: ncclVersion) }
     nvrar = NVRARPlanner(fabric: fabric, profile: profile, ncclVersion: ncclVersion)
     runtime = RuntimePlanner(fabric: fabric, profile: profile)
+    hasProfile = profile.missing.isEmpty
   }
 
   /// The plan of a call.

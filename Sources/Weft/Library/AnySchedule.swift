@@ -29,6 +29,13 @@ enum AnySchedule: Sendable {
     }
   }
 
+  /// Whether ranks fall out of step from call to call on a machine without fault: nodes that NVRAR
+  /// folds in have less to do than others.
+  var fallsOutOfStep: Bool {
+    guard case .nvrar(let schedule) = self else { return false }
+    return schedule.layout.nodes.nonzeroBitCount != 1
+  }
+
   private struct Computed: Visitor {
     func visit(_ schedule: some Schedule) -> Collective { schedule.collective }
   }

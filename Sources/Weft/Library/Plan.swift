@@ -90,7 +90,8 @@ public struct Plan: Sendable {
     return try simulate(
       on: fabric, network: network,
       calls: calls(isolated: isolated, operations: size.operations),
-      period: schedule.letsRanksRunAhead ? .mean : fabric.hasConditions ? .rest : .last,
+      period: schedule.letsRanksRunAhead
+        ? .mean : fabric.hasConditions || schedule.fallsOutOfStep ? .rest : .last,
       foldAllowed: foldAllowed)
   }
 

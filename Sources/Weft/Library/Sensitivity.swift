@@ -35,7 +35,9 @@ public struct Sensitivity: Sendable {
       let changed = fabric.with(topology: fabric.topology.improving(parameters))
       let result = try plan.priced(as: plan.protocolName, plan.costs.improving(parameters))
         .simulate(on: changed, network: network, isolated: isolated)
-      changes.append((parameters, result.time.seconds / time.seconds - 1))
+      // What takes no time cannot take less.
+      let change = time > .zero ? result.time.seconds / time.seconds - 1 : 0
+      changes.append((parameters, change))
     }
     self.changes = changes
   }

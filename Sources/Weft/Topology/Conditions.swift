@@ -80,7 +80,10 @@ public struct Conditions: Hashable, Sendable {
   public var isRandom: Bool { launchJitter > .zero || networkJitter > .zero }
 
   /// Whether hardware is broken or slow.
-  var hasFaults: Bool { !(failedNICs.isEmpty && slowNICs.isEmpty && slowGPUs.isEmpty) }
+  var hasFaults: Bool {
+    !failedNICs.isEmpty || slowNICs.contains { $0.factor > 1 }
+      || slowGPUs.contains { $0.factor > 1 }
+  }
 
   /// What the launch of a kernel takes longer on a rank.
   func launchDelay(rank: Int, call: Int, kernel: Int) -> SimDuration {

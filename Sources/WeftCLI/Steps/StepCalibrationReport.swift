@@ -41,6 +41,11 @@ struct StepCalibrationReport {
         "left at zero, as the rows ask for none: "
           + silent.map { EngineTerms.keys[$0].rawValue }.joined(separator: ", "))
     }
+    if silent.count + fit.held.count == records.count {
+      notes.append(
+        "no term makes the rows fit better: predictions are longer than they are, or the model, its "
+          + "precision or the engine is another")
+    }
     if profile.stepCalibration == nil {
       notes.append("every row was needed for the values, so predictions bear no interval")
     }

@@ -39,6 +39,9 @@ public struct CalibratedProfile: Sendable {
   public var calibration: Calibration?
   /// The files of the data with the rows used of each.
   public var data: [(file: String, rows: Int)]
+  /// What the fit started from besides nominal values, whose other parameters are kept; nil if from
+  /// these alone.
+  public var base: Profile?
 
   /// Creates a profile to write.
   public init(
@@ -78,6 +81,16 @@ public struct CalibratedProfile: Sendable {
       lines.append("    standard_error: \(quantity(error, key.dimension))")
       let name = fitted.map { $0.name + ", " } ?? ""
       lines.append("    source: \(quoted("weft calibrate, \(name)from \(files)"))")
+    }
+    let fitted = Set(keys.map(\.key))
+    for key in Profile.Key.allCases where !fitted.contains(key) {
+      guard let parameter = base?[key] else { continue }
+      lines.append("  \(key.rawValue):")
+      lines.append("    value: \(quantity(parameter.value, key.dimension))")
+      if let error = parameter.standardError {
+        lines.append("    standard_error: \(quantity(error, key.dimension))")
+      }
+      lines.append("    source: \(quoted(parameter.source))")
     }
     return lines.joined(separator: "\n") + "\n"
   }
