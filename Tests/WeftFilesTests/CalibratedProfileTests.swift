@@ -54,7 +54,8 @@ import WeftFiles
     base[.ncclRingLLNetwork] = .init(value: 9e-6, source: "earlier")
     base[.launchEager] = .init(value: 7e-6, standardError: 5e-7, source: "earlier")
     written.base = base
-    let file = try ProfileFile(path: try TemporaryFolder().write(written.text, to: "p.yaml"))
+    let folder = try TemporaryFolder()
+    let file = try ProfileFile(path: try folder.write(written.text, to: "p.yaml"))
     #expect(file.profile[.ncclRingLLNetwork]?.value == 5.5e-6)
     #expect(file.profile[.launchEager] == base[.launchEager])
   }
