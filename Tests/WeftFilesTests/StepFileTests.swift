@@ -45,7 +45,7 @@ import WeftFiles
     ("a,b\n1,2\n", 1, "the columns are not those"),
     ("tp,batch,context_or_bytes,time_us\n2,x,128,5\n", 2, "batch: 'x' is no number above zero"),
     ("tp,batch,context_or_bytes,time_us\n2,1,128,-5\n", 2, "time_us: '-5' is no number above zero"),
-    ("tp,batch,context_or_bytes,time_us\n2,1\n", 2, "time_us: '' is no number above zero"),
+    ("tp,batch,context_or_bytes,time_us\n2,1\n", 2, "context_or_bytes: '' is no number above zero"),
   ])
   func `a bad row is refused in its line`(text: String, line: Int, problem: String) {
     let error = #expect(throws: InputError.self) { try load(text) }
