@@ -44,10 +44,7 @@ struct CallRequest {
   /// The machine as the call sees it: a library knows which ranks share a node, and only plain
   /// schedules take ranks as they come.
   func ordered(_ fabric: Fabric) -> Fabric {
-    switch name {
-    case .nccl, .nvrar: fabric.withRanksInBlocks
-    case .plain, .imported: fabric
-    }
+    name.isLibrary ? fabric.withRanksInBlocks : fabric
   }
 
   /// Times the call, and repeats it with other random draws where there are several trials.

@@ -102,19 +102,15 @@ extension SimulateCommand {
   /// reading all nominal ones takes longer than most such runs do, and as a GPU without a profile has
   /// links too.
   func loadProfile(
-    _ names: [AlgorithmName], _ pricing: Planner.Pricing, for topology: Topology
+    _ names: [AlgorithmName], _ networks: [Plan.Network]?, _ pricing: Planner.Pricing,
+    for topology: Topology
   ) throws -> Profile {
-    let isUnused = names.allSatisfy { name in
-      switch name {
-      case .plain, .imported: Self.isIdeal(name, pricing)
-      case .nccl, .nvrar: false
-      }
-    }
+    let isUnused = names.allSatisfy { !$0.isLibrary && Self.isIdeal($0, pricing) }
     guard isUnused && profile.profile == nil else {
       return try profile.load(for: topology, global)
     }
     let none = Profile(names: [])
-    guard network?.contains("analytic") == true else { return none }
+    guard networks?.contains(.analytic) == true else { return none }
     // Where there is no closed form, a message names algorithms that have one, libraries' too.
     return (try? profile.load(for: topology, global)) ?? none
   }
@@ -159,13 +155,7 @@ extension SimulateCommand {
   ) throws {
     var unused = try UnusedInputs(
       fabric, overrides: machine.options.overrides, moreNodes: "give more --nodes")
-    let libraries = names.map { name in
-      switch name {
-      case .nccl, .nvrar: true
-      case .plain, .imported: false
-      }
-    }
-    unused.add(machine.conditions, onlyLibraries: libraries.allSatisfy(\.self))
+    unused.add(machine.conditions, onlyLibraries: names.allSatisfy(\.isLibrary))
     if networks?.contains(.analytic) == true { unused.addClosedForms() }
     unused.notes.forEach { Console.warn($0, global) }
     for (flag, isGiven, reason) in unusedFlags(names, networks, pricing, on: fabric) where isGiven {

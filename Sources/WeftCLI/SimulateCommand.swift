@@ -96,7 +96,7 @@ struct SimulateCommand: ParsableCommand {
     try names.forEach { try checkFile($0.value, $0.text, sizes) }
     warn(sizes: sizes, type: type, collective, on: fabric)
     try warnOfUnused(names.map(\.value), networks, pricing, on: fabric)
-    let profile = try loadProfile(names.map(\.value), pricing, for: fabric.topology)
+    let profile = try loadProfile(names.map(\.value), networks, pricing, for: fabric.topology)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     let jobs = names.flatMap { name in
       sizes.flatMap { bytes in

@@ -142,6 +142,9 @@ public struct Costs: Hashable, Sendable {
   /// Whether what a lane did last decides about what it does next.
   var remembersOperations: Bool { furtherPeerShare < 1 || looksWhenFree }
 
+  /// Whether lanes take time for what they do.
+  var takesLaneTime: Bool { streamGrain != nil || kernels.contains { $0.laneBandwidth != nil } }
+
   /// Whether neither taking, putting nor turning to an operation costs time, and no proxy does.
   var costsTimeOnLinksAlone: Bool {
     [receive.scaleUp, receive.network, put.scaleUp, put.network, operation]

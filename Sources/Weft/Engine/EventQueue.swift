@@ -90,20 +90,20 @@ struct EventQueue: ~Copyable {
 
   /// An event of the present moment by its place in the order to come, from 0, at most a chunk ahead.
   @inline(__always)
-  mutating func present(_ place: Int) -> Event {
-    let index = head &+ Int32(truncatingIfNeeded: place)
-    guard index >= Self.chunk - 1 else { return entries[Int(now.first &+ index)].event }
-    return entries[Int(following(now.first) &+ index &- (Self.chunk - 1))].event
-  }
+  mutating func present(_ place: Int) -> Event { entries[position(ofPresent: place)].event }
 
   /// Asks memory for an event of the present moment by its place, at most a chunk ahead.
   @inline(__always)
   mutating func prefetch(_ place: Int) {
+    entries.prefetch(position(ofPresent: place), bytes: 1)
+  }
+
+  /// Where an event of the present moment lies in the table.
+  @inline(__always)
+  private mutating func position(ofPresent place: Int) -> Int {
     let index = head &+ Int32(truncatingIfNeeded: place)
-    guard index >= Self.chunk - 1 else {
-      return entries.prefetch(Int(now.first &+ index), bytes: 1)
-    }
-    entries.prefetch(Int(following(now.first) &+ index &- (Self.chunk - 1)), bytes: 1)
+    guard index >= Self.chunk - 1 else { return Int(now.first &+ index) }
+    return Int(following(now.first) &+ index &- (Self.chunk - 1))
   }
 
   /// Adds an event.

@@ -88,7 +88,7 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
     messages = MessageTable(minimumCapacity: laneCount)
     let countsSlots = costs.slots < .max
     self.countsSlots = countsSlots
-    let hasWork = costs.streamGrain != nil || costs.kernels.contains { $0.laneBandwidth != nil }
+    let hasWork = costs.takesLaneTime
     self.hasWork = hasWork
     isPosted = costs.proxy != nil || fabric.hasConditions
     let remembers = costs.remembersOperations

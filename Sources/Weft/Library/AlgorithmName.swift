@@ -16,6 +16,14 @@ public enum AlgorithmName: Hashable, Sendable {
     + NCCLTuner.Algorithm.allCases.map { "nccl:\($0.rawValue)" }
     + NVRARPlanner.InNode.allCases.map { "nvrar:\($0.rawValue)" }
 
+  /// Whether a library runs it, at that library's costs and with ranks ordered by node.
+  public var isLibrary: Bool {
+    switch self {
+    case .nccl, .nvrar: true
+    case .plain, .imported: false
+    }
+  }
+
   /// Parses `ring`, `nvrar`, `nvrar:nccl`, `nccl`, `nccl:ring` or `nccl:tree/simple`.
   public init?(_ text: String) {
     if text == "nvrar" {
@@ -78,12 +86,7 @@ public struct Planner: Sendable {
   private let hasProfile: Bool
 
   /// Whether the profile holds what pricing an algorithm takes; links alone ask for nothing.
-  public func canPrice(_ name: AlgorithmName) -> Bool {
-    switch name {
-    case .plain, .imported: true
-    case .nccl, .nvrar: hasProfile
-    }
-  }
+  public func canPrice(_ name: AlgorithmName) -> Bool { hasProfile || !name.isLibrary }
 
   /// How a plan is priced.
   public enum Pricing: Hashable, Sendable {

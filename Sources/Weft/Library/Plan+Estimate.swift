@@ -25,10 +25,7 @@ extension Plan {
   }
 
   /// Whether links alone take time.
-  private var pricesLinksAlone: Bool {
-    costs.proxy == nil && costs.streamGrain == nil
-      && costs.kernels.allSatisfy { $0.laneBandwidth == nil }
-  }
+  private var pricesLinksAlone: Bool { costs.proxy == nil && !costs.takesLaneTime }
 
   /// Whether a rank sends to many other nodes at once, and that faster than its NIC takes messages;
   /// where links alone take time, they all set out and end together.

@@ -75,24 +75,27 @@ public struct CalibratedProfile: Sendable {
     for (key, term) in keys {
       guard let parameter = profile[key] else { continue }
       let fitted = calibration?.parameters[term]
-      lines.append("  \(key.rawValue):")
-      lines.append("    value: \(quantity(parameter.value, key.dimension))")
-      let error = fitted?.standardError ?? parameter.standardError ?? 0
-      lines.append("    standard_error: \(quantity(error, key.dimension))")
       let name = fitted.map { $0.name + ", " } ?? ""
-      lines.append("    source: \(quoted("weft calibrate, \(name)from \(files)"))")
+      lines += self.lines(
+        of: key, parameter, error: fitted?.standardError ?? parameter.standardError ?? 0,
+        source: "weft calibrate, \(name)from \(files)")
     }
     let fitted = Set(keys.map(\.key))
     for key in Profile.Key.allCases where !fitted.contains(key) {
-      guard let parameter = base?[key] else { continue }
-      lines.append("  \(key.rawValue):")
-      lines.append("    value: \(quantity(parameter.value, key.dimension))")
-      if let error = parameter.standardError {
-        lines.append("    standard_error: \(quantity(error, key.dimension))")
-      }
-      lines.append("    source: \(quoted(parameter.source))")
+      guard let kept = base?[key] else { continue }
+      lines += self.lines(of: key, kept, error: kept.standardError, source: kept.source)
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  private func lines(
+    of key: Profile.Key, _ parameter: Profile.Parameter, error: Double?, source: String
+  ) -> [String] {
+    var lines = [
+      "  \(key.rawValue):", "    value: \(quantity(parameter.value, key.dimension))",
+    ]
+    if let error { lines.append("    standard_error: \(quantity(error, key.dimension))") }
+    return lines + ["    source: \(quoted(source))"]
   }
 
   private func lines(of calibration: Calibration) -> [String] {
