@@ -59,10 +59,14 @@ struct InteriorLinks: Sendable {
     routing = network.interior.routing
     seed = UInt64(bitPattern: Int64(network.interior.seed))
     let rate = network.interior.bandwidth ?? network.bandwidth
-    local = rate.scaled(
-      by: (1 - network.interior.localLoad)
-        * Double(shape.isDragonfly ? network.interior.localLinks : 1))
-    global = rate.scaled(by: 1 - network.interior.globalLoad)
+    let shares =
+      switch shape {
+      case .tree(let tree): (local: tree.leafShare, global: tree.coreShare)
+      case .dragonfly: (local: Double(network.interior.localLinks), global: 1.0)
+      case .torus: (local: 1.0, global: 1.0)
+      }
+    local = rate.scaled(by: shares.local * (1 - network.interior.localLoad))
+    global = rate.scaled(by: shares.global * (1 - network.interior.globalLoad))
   }
 
   /// How many links there are.
@@ -173,13 +177,6 @@ extension InteriorLinks {
     bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
     bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
     return bits ^ (bits >> 31)
-  }
-}
-
-extension InteriorLinks.Shape {
-  fileprivate var isDragonfly: Bool {
-    if case .dragonfly = self { return true }
-    return false
   }
 }
 

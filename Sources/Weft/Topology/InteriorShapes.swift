@@ -1,7 +1,8 @@
 /// A fat tree of two or three levels, or one per rail.
 ///
 /// A leaf has as many uplinks as its NICs, over the oversubscription, one to each spine (two levels)
-/// or switch of its pod (three levels); those have as many links to the core as leaves below.
+/// or switch of its pod (three levels); those have as many links to the core as leaves below, over
+/// the oversubscription. Links are whole, so where that is no whole number all of them are slower.
 /// In a network of rails a leaf serves one NIC of every node, and a message that ends at another
 /// NIC than it began changes rails inside the node it leaves, as libraries arrange it.
 struct SwitchTree: Sendable {
@@ -14,17 +15,23 @@ struct SwitchTree: Sendable {
   private let podLeaves: Int
   private let podUp: Int
   private let pods: Int
+  /// What of its rate a link of a leaf, and one to the core, has: with all links of its switch,
+  /// the rate into the switch over the oversubscription.
+  let leafShare: Double
+  let coreShare: Double
 
   init(_ interior: Network.Interior, leafNodes: Int, nics: Int, extent: Int, rails: Int = 1) {
     self.leafNodes = leafNodes
     self.rails = rails
     let blocks = (extent + leafNodes - 1) / leafNodes
     leaves = blocks * rails
-    let down = leafNodes * nics / rails
-    up = max(1, Int((Double(down) / interior.oversubscription).rounded(.up)))
+    let out = Double(leafNodes * nics / rails) / interior.oversubscription
+    up = Int(out.rounded(.up))
+    leafShare = out / Double(up)
     podLeaves = rails == 1 ? interior.leavesPerPod ?? 0 : 0
-    podUp =
-      podLeaves > 0 ? max(1, Int((Double(podLeaves) / interior.oversubscription).rounded(.up))) : 0
+    let podOut = Double(podLeaves) / interior.oversubscription
+    podUp = Int(podOut.rounded(.up))
+    coreShare = podLeaves > 0 ? leafShare * podOut / Double(podUp) : 1
     pods = podLeaves > 0 ? (leaves + podLeaves - 1) / podLeaves : 0
   }
 

@@ -94,6 +94,37 @@ import Testing
   }
 
   @Test(arguments: Plan.Network.simulated)
+  func `oversubscription that leaves no whole number of links counts in full`(
+    network: Plan.Network
+  ) throws {
+    // A leaf of eight NICs: three links at 8/9 of their rate, one at 1/2, at 1/12.
+    for (ratio, links) in [(3.0, 3), (16, 1), (96, 1)] {
+      let topology = machine(
+        .fatTree(nodesPerLeaf: 8), Network.Interior(routing: .adaptive, oversubscription: ratio))
+      let time = try time(shift(16, by: 8), on: topology, network)
+      let one = ratio * Double(links) / 8 * Self.alone
+      // The busiest link takes its share of eight messages in turn.
+      let most = 3 + Double((8 + links - 1) / links) * one
+      #expect(time > 3 + ratio * Self.alone - 1e-3 && time < most + Self.alone, "\(ratio): \(time)")
+    }
+  }
+
+  @Test(arguments: Plan.Network.simulated)
+  func `both stages of three levels are oversubscribed`(network: Plan.Network) throws {
+    // Pods of two leaves of four nodes: beyond all links of the core, the ratio counts twice.
+    for ratio in [8.0, 32] {
+      let topology = machine(
+        .fatTree(nodesPerLeaf: 4),
+        Network.Interior(routing: .ecmp, oversubscription: ratio, leavesPerPod: 2))
+      let near = try time(shift(8, by: 4), on: topology, network)
+      let far = try time(shift(16, by: 8), on: topology, network)
+      #expect(near > 3 + ratio * Self.alone - 1e-3 && near < 4 + (ratio + 1) * Self.alone)
+      let square = ratio * ratio
+      #expect(far > 4 + square * Self.alone - 1e-3 && far < 6 + (square + ratio + 1) * Self.alone)
+    }
+  }
+
+  @Test(arguments: Plan.Network.simulated)
   func `hashed ways collide where adaptive ones do not`(network: Plan.Network) throws {
     func run(_ routing: Network.Routing, seed: Int = 0) throws -> Double {
       try time(
