@@ -36,7 +36,15 @@ struct CallRequest {
   private func plan(
     _ planner: Planner, _ parameters: NVRARPlanner.Parameters = .standard
   ) throws(Failure) -> Plan {
-    try Failure.planned { () throws(PlanError) in
+    let ranks = planner.fabric.ranks
+    guard call.wholeElements(ranks: ranks) > 0 else {
+      throw Failure(
+        .usage,
+        "\(what(ranks)): that is no element of \(call.type.rawValue)"
+          + (call.collective.hasParts ? " for every rank" : ""),
+        fix: "give at least \(call.type.bytes * (call.collective.hasParts ? ranks : 1)) bytes")
+    }
+    return try Failure.planned { () throws(PlanError) in
       try planner.plan(name, for: call, pricing: pricing, parameters: parameters)
     }
   }

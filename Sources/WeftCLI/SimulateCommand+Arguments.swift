@@ -123,10 +123,22 @@ extension SimulateCommand {
   }
 
   /// Says what of the sizes and of trials makes no sense.
+  ///
+  /// - Returns: The sizes but for those of a range that are too small for all ranks to share; all if
+  ///   they are all too small.
   func warn(
-    sizes: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
-  ) {
+    sizes asked: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
+  ) -> [Int] {
     let ranks = fabric.ranks
+    let sizes = asked.filter {
+      collective.wholeElements($0 / type.bytes, ranks: ranks) > 0
+    }
+    guard !sizes.isEmpty else { return asked }
+    if sizes.count < asked.count {
+      Console.warn(
+        "sizes below \(sizes[0]) bytes are left out: they are no element of \(type.rawValue)"
+          + (collective.hasParts ? " for each of \(ranks) ranks" : ""), global)
+    }
     if trials > 1 && !fabric.isRandom {
       Console.warn("nothing here is random, so all \(trials) trials are alike", global)
     }
@@ -146,6 +158,7 @@ extension SimulateCommand {
     if self.sizes.hasUnusedRange {
       Console.warn("-b, -e and -f change nothing beside --size", global)
     }
+    return sizes
   }
 
   /// Says which options and values of the topology no row answers to.
@@ -235,5 +248,24 @@ extension SimulateCommand {
         isFlow ? "; --network event follows whole messages and takes a fraction of that" : ""
       Console.warn("this will take about \(Int(seconds)) s\(reason)\(faster)", global)
     }
+  }
+
+  /// Says where `--tune` may not use the launch parameters that go without it, and so may end up
+  /// slower.
+  func warnOfGrid(_ jobs: [CallRequest], on fabric: Fabric) {
+    guard tune else { return }
+    let gpus = fabric.gpusPerNode
+    let uneven = Set(
+      jobs.compactMap { job -> Int? in
+        guard case .nvrar = job.name else { return nil }
+        let fits = NVRARPlanner.Parameters.standard.dealsAll(of: job.call, gpusPerNode: gpus)
+        return fits ? nil : job.call.bytes
+      })
+    guard !uneven.isEmpty else { return }
+    Console.warn(
+      "\(uneven.sorted().map(String.init).joined(separator: ", ")) bytes: NVRAR's kernel would leave "
+        + "cells undone with \(NVRARPlanner.Parameters.standard.blocks) blocks, so --tune keeps to "
+        + "numbers of blocks that divide them, if one does; without --tune they are priced as if it "
+        + "did not matter", global)
   }
 }

@@ -86,15 +86,15 @@ struct SimulateCommand: ParsableCommand {
     }
     let fabric = machine.fabric
     let type = try self.sizes.type()
-    let sizes = try self.sizes.sizes(on: fabric.topology.gpu)
+    let asked = try self.sizes.sizes(on: fabric.topology.gpu)
     try Output.checkFolder(of: global.output)
     let names = try CommaList.parse(algorithm)
       .map { text throws(Failure) in try Self.parseAlgorithm(text) }
     let networks = try parseNetworks()
     let pricing = try parsePricing()
     let version = try checkVersion()
-    try names.forEach { try checkFile($0.value, $0.text, sizes) }
-    warn(sizes: sizes, type: type, collective, on: fabric)
+    try names.forEach { try checkFile($0.value, $0.text, asked) }
+    let sizes = warn(sizes: asked, type: type, collective, on: fabric)
     try warnOfUnused(names.map(\.value), networks, pricing, on: fabric)
     let profile = try loadProfile(names.map(\.value), networks, pricing, for: fabric.topology)
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
@@ -103,6 +103,7 @@ struct SimulateCommand: ParsableCommand {
         requests(name, collective, bytes, type, networks, pricing)
       }
     }
+    warnOfGrid(jobs, on: fabric)
     try checkSizes(of: jobs, planner)
     let progress = Progress(global)
     let (records, unsure) = try global.timed("the simulation") {

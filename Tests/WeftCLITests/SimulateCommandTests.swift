@@ -22,6 +22,10 @@ import Testing
     ("--topology flat --gpus-per-node 9", 64, "--gpus-per-node 9", "--set node.gpus"),
     ("--topology flat --size 10TB", 64, "10TB does not fit into a GPU", "smaller"),
     ("--topology flat --size 0", 64, "--size 0 is not a message", "at least one byte"),
+    (
+      "--topology flat --size 1", 64, "that is no element of bf16",
+      "at least 2"
+    ),
     ("--topology flat --size -8", 64, "'-8' is not a message size", "write it like"),
     ("--topology flat --size 4Q", 64, "unknown unit 'Q'", "written like '512K'"),
     ("--topology flat -b 1M -e 1K", 64, "--min-bytes 1M is larger", "-b"),
@@ -97,6 +101,24 @@ import Testing
     #expect(abs(breakdown.values.reduce(0, +) - time) < 1e-5)
     #expect(row["requested"] as? String == "nccl" && row["algorithm"] as? String == "nccl:tree")
     #expect(row["low_us"] is NSNull)
+  }
+
+  @Test func `sizes of a range that hold no element for every rank are left out`() throws {
+    let job = ["simulate", "all-gather", "--topology", "perlmutter", "--nodes", "4"]
+    let outcome = try WeftProcess(
+      job + "-b 8 -e 128 --algorithm ring --format csv".split(separator: " ").map(String.init))
+    #expect(outcome.status == 0)
+    #expect(
+      outcome.errors.contains(
+        "sizes below 32 bytes are left out: they are no element of bf16 for each of 16"))
+    #expect(outcome.output.split(separator: "\n").count == 4)
+  }
+
+  @Test func `tuning says where it may not use the usual blocks`() throws {
+    let job = "simulate all-reduce --topology vista --nodes 2 --algorithm nvrar --tune --size "
+    #expect(
+      try weft(job + "77776").errors.contains("77776 bytes: NVRAR's kernel would leave cells"))
+    #expect(try weft(job + "1M").errors.isEmpty)
   }
 
   @Test func `the version of NCCL reaches its tuner, and NVLS is shown`() throws {

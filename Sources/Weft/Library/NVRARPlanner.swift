@@ -38,10 +38,14 @@ public struct NVRARPlanner: Sendable {
     ///
     /// - Returns: The launch parameters; those of the standard if no number of blocks fits.
     public static func grid(for call: CollectiveCall, gpusPerNode: Int) -> [Parameters] {
-      let perCell = max(1, 4 / call.type.bytes)
-      let cells = call.elements / gpusPerNode / perCell
-      let fitting = grid.filter { cells > 0 && cells.isMultiple(of: $0.blocks) }
+      let fitting = grid.filter { $0.dealsAll(of: call, gpusPerNode: gpusPerNode) }
       return fitting.isEmpty ? [.standard] : fitting
+    }
+
+    /// Whether NVRAR's kernel deals every cell of a call to its blocks.
+    public func dealsAll(of call: CollectiveCall, gpusPerNode: Int) -> Bool {
+      let cells = call.elements / gpusPerNode / max(1, 4 / call.type.bytes)
+      return cells > 0 && cells.isMultiple(of: blocks)
     }
   }
 

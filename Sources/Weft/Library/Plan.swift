@@ -25,6 +25,11 @@ public struct CollectiveCall: Hashable, Sendable {
 
   /// The number of elements; a remainder smaller than an element is left out, as nccl-tests does.
   public var elements: Int { bytes / type.bytes }
+
+  /// The elements that so many ranks can share as the collective asks, at most ``elements``.
+  public func wholeElements(ranks: Int) -> Int {
+    collective.wholeElements(elements, ranks: ranks)
+  }
 }
 
 /// A schedule with what it costs to run: all that the engine needs to time a call.

@@ -10,7 +10,7 @@ extension NCCLPlanner {
   /// NCCL_P2P_LL_THRESHOLD and of the chunks over NVLink and the network).
   func exchange(_ call: CollectiveCall, _ forced: NCCLTuner.ProtocolName?) -> Plan? {
     guard forced != .ll128 else { return nil }
-    let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
+    let elements = call.wholeElements(ranks: fabric.ranks)
     let perPeer = elements / fabric.ranks * call.type.bytes
     let channels = Self.powerOfTwo(atLeast: graph.channels)
     let allowed = min(channels, Self.powerOfTwo(atLeast: channelsPerPeer))

@@ -52,7 +52,7 @@ public struct NCCLPlanner: Sendable {
       tuner.time($0, bytes: call.bytes, type: call.type)
         < tuner.time($1, bytes: call.bytes, type: call.type)
     }
-    let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
+    let elements = call.wholeElements(ranks: fabric.ranks)
     return best.map {
       fabric.ranks == 1 || elements == 0 ? local(call, elements: elements) : plan(for: call, $0)
     }
@@ -104,7 +104,7 @@ public struct NCCLPlanner: Sendable {
   private func ring(
     _ call: CollectiveCall, _ protocolName: NCCLTuner.ProtocolName, channels: Int
   ) -> AnySchedule {
-    let elements = call.collective.wholeElements(call.elements, ranks: fabric.ranks)
+    let elements = call.wholeElements(ranks: fabric.ranks)
     if call.collective == .broadcast || call.collective == .reduce {
       // One slot to a chunk, and no slices.
       let chunk = protocolName == .simple ? Self.simpleSlotBytes : Self.ringChunkBytes(protocolName)
@@ -179,7 +179,7 @@ public struct NCCLPlanner: Sendable {
       schedule: .partDoubling(
         PartDoubling(
           call.collective, layout: layout,
-          elements: call.collective.wholeElements(call.elements, ranks: fabric.ranks),
+          elements: call.wholeElements(ranks: fabric.ranks),
           messageElements: channels * Self.simpleSlotBytes / call.type.bytes,
           inPlace: call.inPlace)))
   }
