@@ -28,7 +28,7 @@ public struct CollectiveCalibration: Sendable {
     /// The logarithmic error from which errors count linearly.
     public var lossScale = 0.05
     /// Operations of one pass over the calls of the fit; longer calls are left to the residuals.
-    public var operations = 150_000
+    public var operations = 90_000
     /// Names of terms to leave alone.
     public var held: Set<String> = []
 
