@@ -1,0 +1,38 @@
+import Foundation
+import Weft
+import WeftCalibration
+import WeftFiles
+
+extension StepComparison {
+  /// The engine's terms fitted to rows.
+  struct Fitted {
+    var fit: EngineFit
+    /// The profile with the terms.
+    var profile: Profile
+    /// The rows of the fit.
+    var rows: [StepFile.Row]
+
+    /// The rows that are too far from all others, the first of them in words, with their times.
+    var warnings: [String] {
+      let predicted = fit.fitted
+      let texts = fit.outliers.map { place in
+        let (row, time) = (fit.rows[place], rows[place])
+        let ratio = row.time / predicted[place]
+        return "left out of the fit: \(time.file):\(time.line): "
+          + String(
+            format: "measured %.4g ms, predicted %.4g ms: %.3g times as %@", 1000 * row.time,
+            1000 * predicted[place], max(ratio, 1 / ratio), ratio > 1 ? "long" : "short")
+      }
+      var warnings = Array(texts.prefix(5))
+      if texts.count > 5 {
+        warnings.append("left out of the fit: \(texts.count - 5) more rows (see json)")
+      }
+      if fit.isSilent {
+        warnings.append(
+          "no term makes the rows fit better, so all of them are zero or held: predictions are longer "
+            + "than the rows without any, or the model, its precision or the engine is another")
+      }
+      return warnings
+    }
+  }
+}
