@@ -342,8 +342,11 @@ extension PredictCommand {
     _ request: inout PredictionRequest, with path: String
   ) throws -> String {
     let file = try StepFile(path: path)
-    let rows = try RowFilter(conditions, columns: file.columns).choose(from: file.rows)
-    for note in Validation.notes(of: file.unusable) + MeasurementOptions.warnings(rows, request) {
+    var rows = try RowFilter(conditions, columns: file.columns).choose(from: file.rows)
+    let others = MeasurementOptions.leaveOut(&rows, unlike: request.weights.rawValue)
+    for note in Validation.notes(of: file.unusable + others)
+      + MeasurementOptions.warnings(rows, request)
+    {
       Console.warn(note, global)
     }
     var comparison = StepComparison(request: request, rows: rows, unusable: [])

@@ -42,17 +42,15 @@ extension SimulateCommand {
     } catch {
       return Failure(error)
     }
-    let layout = "\(summary.ranks) ranks, \(summary.ranksPerNode) on a node"
-    guard AlgorithmName(summary.algorithm) != nil else {
-      return Failure(
-        .badContent, "\(path): the plan names the unknown algorithm '\(summary.algorithm)'",
-        fix: "plans are for the runtime alone; "
-          + Failure.suggestion(summary.algorithm, AlgorithmName.known))
-    }
+    let isKnown = AlgorithmName(summary.algorithm) != nil
     return Failure(
       .usage,
-      "\(path): a plan of '\(summary.algorithm)' for the runtime (\(layout)) is not read back",
-      fix: "name the algorithm itself, '\(summary.algorithm)'")
+      "\(path): this is a plan for the runtime, of the \(isKnown ? "" : "unknown ")algorithm "
+        + "'\(summary.algorithm)' on \(summary.ranks) ranks, and no schedule to read",
+      fix: isKnown
+        ? "name the algorithm itself, '\(summary.algorithm)'"
+        : "name the MSCCL file that it was made from, or "
+          + Failure.suggestion(summary.algorithm, AlgorithmName.known))
   }
 
   /// A schedule from a file is only worth timing if it does what it says.

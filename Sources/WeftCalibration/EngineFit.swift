@@ -53,8 +53,8 @@ public struct EngineFit: Sendable {
     covariance?.indices.map { max(0, covariance?[$0][$0] ?? 0).squareRoot() }
   }
 
-  /// Whether no term that may be fitted makes the steps fit better.
-  public var isSilent: Bool { values.indices.allSatisfy { values[$0] == 0 || held.contains($0) } }
+  /// The number of terms that were fitted and are not zero.
+  public var fittedTerms: Int { values.indices.count { values[$0] > 0 && !held.contains($0) } }
 
   /// The predicted times with the terms in place, in seconds.
   public var fitted: [Double] {

@@ -96,11 +96,27 @@ import Testing
     let (root, _) = try calibrated([header] + sound + bad, more)
     let left = try unusable(root)
     #expect(left.map { $0.line ?? 0 }.sorted() == [7, 8, 9, 10, 11], "\(left)")
-    #expect(left.contains { $0.line == 7 && $0.reason.contains("precision is fp8, of most rows") })
+    #expect(
+      left.contains { $0.line == 7 && $0.reason.contains("precision is fp8, of the others bf16") })
     #expect(left.contains { $0.line == 9 && $0.reason.contains("over tp3") })
     for name in ["host.step", "host.per-sequence"] {
       #expect(try value(root, name) == value(clean, name))
     }
+    let measured =
+      "predict --topology dgx-h100 --model llama-3.1-8b --engine vllm --gpus 2 "
+      + "--measured \(folder.path)/rows.csv"
+    let predicted = try WeftProcess(measured.split(separator: " ").map(String.init))
+    #expect(predicted.errors.contains("rows.csv:7: its precision is fp8"), "\(predicted.errors)")
+    #expect(predicted.errors.contains("rows.csv:9: the 32 query heads"), "\(predicted.errors)")
+    #expect(predicted.output.contains("rows.csv: 5 steps give host.step"))
+  }
+
+  @Test func `rows that are hardly more than terms are warned of`() throws {
+    let rows = Array(try steps().prefix(3))
+    let (root, errors) = try calibrated(rows, Self.steps)
+    #expect(errors.contains("a bad run could not be told from the others"), "\(errors)")
+    #expect(try warnings(root).contains { $0.hasPrefix("2 rows for") })
+    #expect(try calibrated(try steps(), Self.steps).errors.isEmpty)
   }
 
   @Test(arguments: [(1e3, "microseconds"), (1e-3, "seconds")])

@@ -41,9 +41,6 @@ struct StepCalibrationReport {
         "left at zero, as the rows ask for none: "
           + silent.map { EngineTerms.keys[$0].rawValue }.joined(separator: ", "))
     }
-    if profile.stepCalibration == nil {
-      notes.append("every row was needed for the values, so predictions bear no interval")
-    }
     notes += Validation.notes(of: comparison.unusable)
     var identity = CalibratedProfile.Identity(
       name: name ?? "\(request.topology.name)-\(request.engine.name)-steps-calibrated",

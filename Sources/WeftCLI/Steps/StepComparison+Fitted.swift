@@ -12,7 +12,12 @@ extension StepComparison {
     /// The rows of the fit.
     var rows: [StepFile.Row]
 
-    /// The rows that are too far from all others, the first of them in words, with their times.
+    /// With fewer rows than this beyond one per term, a fit may follow any of them.
+    private static let fewestSpare = 3
+
+    /// What makes the fit less than it seems.
+    ///
+    /// Rows that are too far from all others, the first of them in words, and what terms are left.
     var warnings: [String] {
       let predicted = fit.fitted
       let texts = fit.outliers.map { place in
@@ -27,7 +32,14 @@ extension StepComparison {
       if texts.count > 5 {
         warnings.append("left out of the fit: \(texts.count - 5) more rows (see json)")
       }
-      if fit.isSilent {
+      let spare = rows.count - fit.outliers.count - fit.fittedTerms
+      if spare < Self.fewestSpare {
+        warnings.append(
+          "\(rows.count - fit.outliers.count) rows for \(fit.fittedTerms) terms: a bad run could "
+            + "not be told from the others"
+            + (spare == 0 ? ", and predictions bear no interval" : "") + "; give more rows")
+      }
+      if fit.fittedTerms == 0 {
         warnings.append(
           "no term makes the rows fit better, so all of them are zero or held: predictions are longer "
             + "than the rows without any, or the model, its precision or the engine is another")

@@ -62,18 +62,8 @@ extension MeasurementOptions {
       options.model ?? Self.modelName(try Self.only("model", of: rows, flag: "--model")))
     let engine = try data.engine(
       try options.engine ?? Self.only("backend", of: rows, flag: "--engine"))
-    var weights = options.dtype
-    if weights == nil {
-      weights = try Self.mostCommonPrecision(of: rows)
-      let others = rows.filter { !Self.isPrecision($0.cells["precision"], weights) }
-      rows.removeAll { !Self.isPrecision($0.cells["precision"], weights) }
-      unusable += others.map {
-        UnusableRow(
-          file: $0.file, line: $0.line,
-          reason: "its precision is \($0.cells["precision"] ?? ""), of most rows "
-            + "\(weights ?? ""); --dtype or --where precision=… chooses another")
-      }
-    }
+    let weights = try options.dtype ?? Self.mostCommonPrecision(of: rows)
+    unusable += Self.leaveOut(&rows, unlike: weights)
     let types = try [("--dtype", weights), ("--kv-dtype", options.kvDtype)].map { flag, name in
       try PredictCommand.type(flag, name)
     }
@@ -88,6 +78,19 @@ extension MeasurementOptions {
     comparison.own = costs.own
     comparison.warnings = Self.warnings(rows, request) + unused(by: "decode steps")
     return comparison
+  }
+
+  /// Takes rows of another precision out, if there are any of the one that is predicted.
+  static func leaveOut(_ rows: inout [StepFile.Row], unlike precision: String?) -> [UnusableRow] {
+    let others = rows.filter { !isPrecision($0.cells["precision"], precision) }
+    guard others.count < rows.count else { return [] }
+    rows.removeAll { !isPrecision($0.cells["precision"], precision) }
+    return others.map {
+      UnusableRow(
+        file: $0.file, line: $0.line,
+        reason: "its precision is \($0.cells["precision"] ?? ""), of the others "
+          + "\(precision ?? ""); --dtype or --where precision=… chooses another")
+    }
   }
 
   /// The precision of most rows that name one; nil if none does.
