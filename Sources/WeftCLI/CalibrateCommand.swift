@@ -42,12 +42,15 @@ struct CalibrateCommand: ParsableCommand {
     try Output.check(global.output, replacesNoneOf: rowsOptions.measurements)
     if try rowsOptions.areSteps() { return try calibrateSteps(file.topology) }
     try steps.checkUnused()
-    let nominal = try start.load(for: file.topology, global)
+    let costs = try start.loaded(for: file.topology, global)
     if try rowsOptions.areKernels() {
-      return try calibrateKernels(file.topology, nominal)
+      return try calibrateKernels(file.topology, costs)
     }
-    let validation = try rowsOptions.calls(on: file.topology, profile: nominal)
+    let nominal = costs.profile
+    let validation = try rowsOptions.calls(on: file.topology, costs: costs)
     let system = try validation.onlySystem(pooled: fitting.pool)
+    let rows = validation.identities(of: system.calls)
+    let twice = try costs.warning(ofRows: rows)
     let progress = Progress(global)
     let (calibration, suggestions) = try global.timed("the calibration") {
       defer { progress.finish() }
@@ -60,42 +63,51 @@ struct CalibrateCommand: ParsableCommand {
     let report = CalibrationReport(
       calibration: calibration, nominal: nominal, validation: validation, system: system,
       suggestions: suggest ? suggestions : nil)
-    for warning in validation.warnings + report.warnings { Console.warn(warning, global) }
-    warnOfUnused(.collectives)
-    try emit(report.report, profile(calibration, validation, system))
+    var warnings = validation.warnings + twice + report.warnings
+    if fitting.pool && validation.systems.count == 1 {
+      warnings.append(ValidateCommand.idlePool)
+    }
+    var profile = profile(calibration, validation, system)
+    profile.sample = RowSample(of: rows)
+    try emit(
+      report.report, profile, .collectives, costs.own,
+      warnings: warnings)
   }
 
-  /// Writes the profile if a file was named, and prints the report.
-  private func emit(_ report: Report, _ profile: CalibratedProfile) throws {
+  /// Writes the profile if a file was named, prints the report, and warns, there too.
+  private func emit(
+    _ report: Report, _ profile: CalibratedProfile, _ measured: FittingOptions.Measured,
+    _ base: Profile?, warnings own: [String]
+  ) throws {
+    var warnings = own + fitting.unused(by: measured, suggest: suggest)
     if let output = global.output {
       var whole = profile
-      whole.base = try start.given()
+      whole.base = base
       try Output.write(whole.text, to: output)
-      if whole.base != nil {
-        Console.warn(
+      if base != nil {
+        warnings.append(
           "the values of --profile are kept in \(output), its intervals are not: those rest on the "
-            + "rows given here", global)
+            + "rows given here")
       }
     }
+    for warning in warnings { Console.warn(warning, global) }
+    var whole = report
+    whole.extra["warnings"] = .list(warnings.map { .text($0) })
     var printed = global
     printed.output = nil
-    try printed.emit(report)
-  }
-
-  private func warnOfUnused(_ measured: FittingOptions.Measured) {
-    for warning in fitting.unused(by: measured, suggest: suggest) { Console.warn(warning, global) }
+    try printed.emit(whole)
   }
 
   /// Fits files of kernel times, which go by shape and not by rows of calls.
-  private func calibrateKernels(_ topology: Topology, _ nominal: Profile) throws {
+  private func calibrateKernels(_ topology: Topology, _ costs: ProfileOptions.Loaded) throws {
     let kernels = KernelCalibration(
-      topology: topology, nominal: nominal, held: Set(fitting.hold), name: name, date: date)
-    let (report, profile, warnings) = try global.timed("the calibration") {
-      try kernels.run(rowsOptions.measurements)
-    }
-    for warning in warnings { Console.warn(warning, global) }
-    warnOfUnused(.kernels)
-    try emit(report, profile)
+      topology: topology, nominal: costs.profile, held: Set(fitting.hold), name: name, date: date)
+    let measured = try KernelRows(rowsOptions.measurements, on: topology)
+    let twice = try costs.warning(ofRows: measured.identities)
+    let (report, profile) = try global.timed("the calibration") { try kernels.run(measured) }
+    try emit(
+      report, profile, .kernels, costs.own,
+      warnings: measured.warnings + twice + rowsOptions.unused(by: "kernels"))
   }
 
   /// Fits files of decode steps or serving runs.
@@ -103,11 +115,15 @@ struct CalibrateCommand: ParsableCommand {
     var comparison = try rowsOptions.steps(steps, on: topology, start, global)
     comparison.held = Set(fitting.hold)
     try comparison.requireOneSystem(pooled: fitting.pool)
-    let (report, profile) = try global.timed("the calibration") {
-      try StepCalibrationReport(comparison: comparison, name: name, date: date).run()
+    let isPooled = fitting.pool && comparison.isOfOneSystem
+    let (report, profile, warnings) = try global.timed("the calibration") {
+      var report = StepCalibrationReport(comparison: comparison, name: name, date: date)
+      return try report.run()
     }
-    warnOfUnused(.steps)
-    try emit(report, profile)
+    try emit(
+      report, profile, .steps, comparison.own,
+      warnings: comparison.warnings + warnings
+        + (isPooled ? [ValidateCommand.idlePool] : []))
   }
 
   private func check() throws(Failure) {

@@ -48,12 +48,15 @@ extension CalibrationReport {
         "\(name) ended at its bound of \(number): its error says nothing, and another term may "
         + "be missing"
     }
-    let errors = calibration.fit.residuals.map(abs).sorted()
-    let median = errors[errors.count / 2]
-    if calibration.nominalMedian > 0.05 && median > 0.8 * calibration.nominalMedian {
+    // Of the calls in the fit alone, by the measure of the table.
+    let fitted = Accuracy.figures(calibration.fit.residuals.map { exp($0) - 1 })
+    let nominal = Accuracy.figures(calibration.nominalErrors)
+    if let fitted, let nominal, nominal.median > 5 && fitted.median > 0.8 * nominal.median {
       warnings.append(
-        "the fit is hardly better than nominal: \(Percent.text(100 * median)) median error, and "
-          + "\(Percent.text(100 * calibration.nominalMedian)) before")
+        "the fit is hardly better than nominal: \(Percent.text(fitted.median)) median error"
+          + (calibration.leftOut > 0
+            ? " of the \(calibration.nominalErrors.count) calls in the fit" : "")
+          + ", and \(Percent.text(nominal.median)) before")
     }
     let outliers = outliers
     warnings += outliers.prefix(5).map { "left out of the fit's errors: " + $0.text }

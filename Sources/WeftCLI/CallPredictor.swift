@@ -11,8 +11,8 @@ struct CallPredictor {
     var microseconds: Double
     /// The 95 % interval in microseconds, if the profile was calibrated.
     var interval: ClosedRange<Double>?
-    /// The call, if the profile was calibrated without any like it.
-    var unmeasured: String?
+    /// Why a calibrated profile gives no interval, in words.
+    var obstacle: String?
   }
 
   let topology: Topology
@@ -56,7 +56,7 @@ struct CallPredictor {
       var result = Prediction(
         algorithm: call.plan.algorithm, protocolName: call.plan.protocolName,
         channels: call.plan.channels, microseconds: prediction.seconds * 1e6)
-      result.unmeasured = prediction.unmeasured
+      result.obstacle = prediction.obstacle
       if let low = prediction.low, let high = prediction.high {
         result.interval = low * 1e6...high * 1e6
       }

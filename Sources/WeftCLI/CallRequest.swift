@@ -122,6 +122,13 @@ struct CallRequest {
     return runs[Int(place.rounded(percent < 50 ? .down : .up))].time.microseconds
   }
 
+  /// Whether the call runs and costs the same under two planners of one machine.
+  ///
+  /// - Throws: ``Failure`` if it cannot be planned.
+  func isAlike(_ planner: Planner, _ other: Planner) throws(Failure) -> Bool {
+    try plan(planner).isAlike(try plan(other))
+  }
+
   /// The operations that the call takes to simulate; none for a closed form.
   ///
   /// - Throws: ``Failure`` if the call cannot be planned, has no closed form where one is asked for,
@@ -206,6 +213,14 @@ struct CallRequest {
 
   private func what(_ ranks: Int) -> String {
     "\(requested) of \(call.bytes) bytes on \(ranks) ranks"
+  }
+}
+
+extension Plan {
+  /// Whether another plan of the same call runs and costs the same.
+  func isAlike(_ other: Plan) -> Bool {
+    algorithm == other.algorithm && protocolName == other.protocolName
+      && channels == other.channels && costs == other.costs
   }
 }
 

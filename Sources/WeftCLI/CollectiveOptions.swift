@@ -27,7 +27,13 @@ struct SizeOptions: ParsableArguments {
 
   @Option(
     name: [.customShort("f"), .long], parsing: .unconditional,
-    help: "What the size is multiplied by from row to row; 2 unless said.")
+    help: "What the size is multiplied by from row to row; 2 unless said.",
+    transform: { text throws(ValidationError) in
+      guard let factor = Int(text) else {
+        throw ValidationError("'\(text)' is no whole number; give 2 or more, as to nccl-tests.")
+      }
+      return factor
+    })
   var stepFactor: Int?
 
   @Option(
@@ -120,18 +126,58 @@ struct ProfileOptions: ParsableArguments {
       "--profile is given \(profiles.count) times, and intervals are of one fit alone: give one.")
   }
 
-  /// The profile that the option names, without nominal values; nil if it names none.
-  func given() throws -> Profile? { try profile.map { try ProfileFile(path: $0).profile } }
+  /// A profile as it was loaded.
+  struct Loaded {
+    /// The nominal profile with what the given one holds in place of it.
+    var profile: Profile
+    /// What every machine of this kind has.
+    var nominal: Profile
+    /// The profile that the option names; nil if it names none.
+    var file: ProfileFile?
+
+    /// The given profile alone.
+    var own: Profile? { file?.profile }
+
+    /// What to say of a fit, on top of the given profile, to rows that this one was fitted to.
+    ///
+    /// - Throws: ``Failure`` if all of its rows are there again.
+    func warning(ofRows rows: [String]) throws(Failure) -> [String] {
+      guard let file, let share = file.sample?.share(in: rows), share > 0 else { return [] }
+      let what =
+        "rows that --profile '\(file.profile.names.joined(separator: ", "))' was fitted to are "
+        + "among these, and count twice: standard errors come out too small"
+      guard share < 1 else {
+        throw Failure(
+          .usage, "the " + what,
+          fix: "leave --profile out to fit all rows at once, or give other rows")
+      }
+      return ["about \(Int((100 * share).rounded())) % of the " + what]
+    }
+
+    /// That nothing here answers to what the given profile holds.
+    var idleWarning: String? {
+      guard let own else { return nil }
+      let keys = Profile.Key.allCases.filter { own[$0] != nil }.map(\.rawValue)
+      return "--profile changes nothing: nothing here answers to what '"
+        + own.names.joined(separator: ", ") + "' holds ("
+        + keys.prefix(4).joined(separator: ", ") + (keys.count > 4 ? ", …)" : ")")
+    }
+  }
 
   /// The nominal profile of a machine, with what the given profile holds in place of it.
   func load(for topology: Topology, _ global: GlobalOptions) throws -> Profile {
+    try loaded(for: topology, global).profile
+  }
+
+  /// The same with its parts, each file read once.
+  func loaded(for topology: Topology, _ global: GlobalOptions) throws -> Loaded {
     let nominal = try global.data().nominalProfile(for: topology)
-    guard let profile else { return nominal }
+    guard let profile else { return Loaded(profile: nominal, nominal: nominal) }
     let file = try ProfileFile(path: profile)
     if let note = file.mismatch(with: topology) ?? file.transfer(to: topology) {
       Console.warn(note, global)
     }
-    return nominal.replacing(with: file.profile)
+    return Loaded(profile: nominal.replacing(with: file.profile), nominal: nominal, file: file)
   }
 }
 

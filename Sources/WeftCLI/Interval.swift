@@ -16,7 +16,9 @@ enum Interval {
     let predictions = try CollectiveModel(topology: topology).predictions(
       places.compactMap { samples[$0] }, under: profile)
     var result = records
+    for place in records.indices { result[place][reason] = .text(uncalibrated) }
     for (place, prediction) in zip(places, predictions) {
+      result[place][reason] = Value(prediction.obstacle)
       guard let low = prediction.low, let high = prediction.high,
         case .number(let time) = records[place]["time_us"]
       else { continue }
@@ -24,19 +26,19 @@ enum Interval {
       result[place]["low_us"] = .number(min(time, scaled))
       result[place]["high_us"] = .number(time * high / prediction.seconds)
     }
-    var notes = notes(unmeasured: predictions.compactMap(\.unmeasured), profile)
-    if places.count < records.count {
-      notes.append(
-        "no interval for what no profile is calibrated on: plain schedules, isolated calls, --tune")
-    }
+    var notes = notes(predictions.compactMap(\.obstacle))
+    if places.count < records.count { notes.append("no interval for " + uncalibrated) }
     return (result, notes)
   }
 
-  /// Why predictions of calls have no interval, a line for each kind of them.
-  static func notes(unmeasured calls: [String], _ profile: Profile) -> [String] {
-    guard let measured = profile.calibration?.measured, !measured.isEmpty else { return [] }
-    return Set(calls).sorted().map { call in
-      "no interval for \(call): the profile was calibrated on " + measured.joined(separator: ", ")
-    }
+  /// The name of the value that says why a row has no interval; only rows of a calibrated profile
+  /// have it.
+  private static let reason = "no_interval"
+  private static let uncalibrated =
+    "what no profile is calibrated on: plain schedules, isolated calls, --tune"
+
+  /// Why predictions have no interval, a line for each reason.
+  static func notes(_ obstacles: [String]) -> [String] {
+    Set(obstacles).sorted().map { "no interval for " + $0 }
   }
 }

@@ -20,11 +20,8 @@ struct KernelCalibration {
     var rows: Int
   }
 
-  /// Fits every kind of kernel of the files, and gives the report and the profile.
-  func run(
-    _ paths: [String]
-  ) throws -> (report: Report, profile: CalibratedProfile, warnings: [String]) {
-    let rows = try KernelRows(paths, on: topology)
+  /// Fits every kind of kernel, and gives the report and the profile.
+  func run(_ rows: KernelRows) throws -> (report: Report, profile: CalibratedProfile) {
     var parts: [Part] = []
     if !rows.products.isEmpty {
       parts.append(try part("gemm", rows.products, held: held) { [$0.n, $0.k] })
@@ -50,12 +47,10 @@ struct KernelCalibration {
       title: "kernels on \(topology.gpu.title), calibrated", gpu: topology.gpu.name)
     identity.date = date
     let keys = parts.flatMap(\.fit.keys).map { (key: $0, term: 0) }
-    return (
-      report(parts, rows),
-      CalibratedProfile(
-        identity: identity, profile: profile, keys: keys, calibration: nil, data: rows.data),
-      rows.warnings
-    )
+    var written = CalibratedProfile(
+      identity: identity, profile: profile, keys: keys, calibration: nil, data: rows.data)
+    written.sample = RowSample(of: rows.identities)
+    return (report(parts, rows), written)
   }
 
   /// Fits one kind, and every half of its shapes alone to predict the other.
@@ -90,8 +85,8 @@ struct KernelCalibration {
     throw Failure(
       .badContent,
       "\(kind): the times are \(verdict.text) than \(topology.gpu.title)'s nominal ones",
-      fix: "write time_us in microseconds (these look like \(verdict.unit)), or check that "
-        + "--topology has the GPU that was measured")
+      fix: "write time_us in microseconds (\(verdict.units())), or check that --topology has the "
+        + "GPU that was measured")
   }
 
   private func report(_ parts: [Part], _ rows: KernelRows) -> Report {

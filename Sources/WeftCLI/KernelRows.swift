@@ -56,6 +56,11 @@ struct KernelRows {
     }
   }
 
+  /// What tells each row from others, in whatever file it is.
+  var identities: [String] {
+    products.map { "\($0)" } + decodes.map { "\($0)" } + prefills.map { "\($0)" }
+  }
+
   /// What was left out.
   var notes: [String] {
     var notes: [String] = []

@@ -14,6 +14,15 @@ struct MeasuredCall: Hashable {
   /// Why a row asks for nothing that can be predicted.
   struct Unserved: Error {
     var reason: String
+
+    init(reason: String) {
+      self.reason = reason
+    }
+
+    /// A name that Weft does not know, with those that it does.
+    init(_ kind: String, _ text: String, _ known: [String]) {
+      reason = "Weft has no \(kind) '\(text)'; " + Failure.suggestion(text, known)
+    }
   }
 
   /// What its error is pooled with.
@@ -44,7 +53,8 @@ struct MeasuredCall: Hashable {
     let library = try Self.library(row, defaults)
     layout = try Self.layout(row, topology)
     guard let type = DataType(name: row.dataType ?? "float") else {
-      throw Unserved(reason: "Weft has no type '\(row.dataType ?? "")'")
+      let known = DataType.allCases.map(\.rawValue) + ["float", "half", "bfloat16"]
+      throw Unserved("type", row.dataType ?? "", known)
     }
     guard row.bytes >= type.bytes else {
       throw Unserved(reason: "\(row.bytes) bytes hold no element of \(type.rawValue)")
@@ -97,15 +107,19 @@ struct MeasuredCall: Hashable {
       throw Unserved(reason: "the row names no library; --library can")
     }
     guard ["nccl", "nvrar", "weft"].contains(library) else {
-      throw Unserved(reason: "Weft has no model of the library '\(library)'")
+      throw Unserved("model of the library", library, ["nccl", "nvrar", "weft"])
     }
     return library
   }
 
   private static func version(_ row: Measurement) throws(Unserved) -> NCCLVersion {
     guard let text = row.version else { return .latest }
-    guard let version = NCCLVersion(text), version.isSupported else {
-      let (first, last) = NCCLVersion.supportedSeries
+    let (first, last) = NCCLVersion.supportedSeries
+    guard let version = NCCLVersion(text) else {
+      throw Unserved(
+        reason: "'\(text)' is no version of NCCL; write it like 2.27.3, of \(first) to \(last)")
+    }
+    guard version.isSupported else {
       throw Unserved(reason: "Weft has the tuners of NCCL \(first) to \(last), not of '\(text)'")
     }
     return version
@@ -116,7 +130,7 @@ struct MeasuredCall: Hashable {
       throw Unserved(reason: "the row names no collective")
     }
     guard let collective = Collective(rawValue: text.lowercased()) else {
-      throw Unserved(reason: "Weft has no collective '\(text)'")
+      throw Unserved("collective", text, Collective.allCases.map(\.rawValue))
     }
     return collective
   }
@@ -144,7 +158,7 @@ struct MeasuredCall: Hashable {
       }
       return name
     }
-    func known<Name: RawRepresentable<String>>(
+    func known<Name: RawRepresentable<String> & CaseIterable>(
       _ text: String?, _: Name.Type
     ) throws(Unserved) -> Name? {
       guard let text else { return nil }
@@ -152,7 +166,7 @@ struct MeasuredCall: Hashable {
       let own = text.lowercased()
       let name = own.hasPrefix("nccl:") ? String(own.dropFirst("nccl:".count)) : own
       guard let name = Name(rawValue: name) else {
-        throw Unserved(reason: "Weft has no NCCL with '\(text)'")
+        throw Unserved("NCCL with", text, Name.allCases.map(\.rawValue))
       }
       return name
     }

@@ -32,7 +32,7 @@ struct MeasurementOptions: ParsableArguments {
       }
       return launch
     })
-  var launch = StepLaunch.eager
+  var launch: StepLaunch?
 
   func check() throws(Failure) {
     guard !measurements.isEmpty else {
@@ -50,21 +50,36 @@ struct MeasurementOptions: ParsableArguments {
   /// Reads the files and gathers their rows to calls that a machine can serve.
   ///
   /// - Throws: ``InputError`` for a file, ``Failure`` for a condition that no row meets.
-  func calls(on topology: Topology, profile: Profile) throws -> Validation {
+  func calls(on topology: Topology, costs: ProfileOptions.Loaded) throws -> Validation {
     var files: [MeasurementFile] = []
     for path in measurements { files.append(try MeasurementFile(path: path)) }
     let filter = try RowFilter(conditions, columns: files.flatMap(\.columns))
     let chosen = try filter.choose(from: files.flatMap(\.measurements))
     var validation = Validation(
-      topology: topology, profile: profile,
-      defaults: MeasuredCall.Defaults(library: library, launch: launch))
+      topology: topology, profile: costs.profile,
+      defaults: MeasuredCall.Defaults(library: library, launch: launch ?? .eager))
     for file in files { validation.leaveOut(file.unusable) }
     for row in chosen { validation.add(row) }
     if library != nil && chosen.allSatisfy({ $0.library != nil }) {
       validation.warn("--library changes nothing: every row names its library")
     }
+    if let launch, chosen.allSatisfy({ $0.launch != nil }) {
+      let others = Set(chosen.compactMap(\.launch)).sorted().joined(separator: " and ")
+      validation.warn(
+        "--launch \(launch.rawValue) changes nothing: every row says how its kernels were started "
+          + "(\(others))")
+    }
     try validation.plan()
+    if let warning = costs.idleWarning, try validation.isAlike(under: costs.nominal) {
+      validation.warn(warning)
+    }
     return validation
+  }
+
+  /// The options that say what rows of collectives leave blank, and change nothing for others.
+  func unused(by measured: String) -> [String] {
+    [("--library", library != nil), ("--launch", launch != nil)].filter(\.1)
+      .map { "\($0.0) changes nothing for measured \(measured)" }
   }
 }
 

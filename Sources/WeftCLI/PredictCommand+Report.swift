@@ -107,6 +107,7 @@ extension Record {
       "tpot_low_ms": Value(timing?.tpotInterval?.lowerBound.milliseconds),
       "tpot_high_ms": Value(timing?.tpotInterval?.upperBound.milliseconds),
     ])
+    if let obstacle = prediction.intervalObstacle { self["no_interval"] = .text(obstacle) }
   }
 
   /// What fills the fullest GPU; every value is null where the plan is illegal.

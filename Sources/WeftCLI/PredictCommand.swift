@@ -115,10 +115,9 @@ struct PredictCommand: ParsableCommand {
     let modelFile = try data.model(try required(model, "--model"))
     for note in modelFile.notes { Console.warn(note, global) }
     let engineFile = try data.engine(engine)
-    let own = try profile.profile.map { try ProfileFile(path: $0).profile }
+    let costs = try profile.loaded(for: file.topology, global)
     var request = try request(
-      modelFile, file.topology,
-      try profile.load(for: file.topology, global).adding(engineFile, beneath: own), engineFile)
+      modelFile, file.topology, costs.profile.adding(engineFile, beneath: costs.own), engineFile)
     let batches = try self.batches()
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
@@ -130,16 +129,22 @@ struct PredictCommand: ParsableCommand {
     let progress = Progress(global, mentionedAfter: .seconds(5))
     var notes = Self.transferNotes(request.profile)
     if let measured { notes.append(try correct(&request, with: measured)) }
-    if let own = request.profile.stepCalibration, own.engine != request.engine.name {
+    if request.profile.calibration != nil && request.profile.stepCalibration == nil {
       Console.warn(
-        "the profile was calibrated on steps of \(own.engine), not of \(request.engine.name)",
-        global)
+        "no interval for TPOT: the profile was calibrated on collectives, and nothing is known of "
+          + "the errors of kernels and host; weft calibrate on decode steps gives one", global)
     }
     defer { progress.finish() }
     let answer = try global.timed("prediction") {
       try predictions(of: try batches.map { try request.asked(batch: $0) }, progress)
     }
+    for note in Interval.notes(answer.rows.compactMap(\.intervalObstacle)) {
+      Console.warn(note, global)
+    }
     try warnOfUnused(answer.rows, on: file.topology)
+    if let warning = costs.idleWarning, let own = costs.own, !own.isAnswered(by: answer.rows) {
+      Console.warn(warning, global)
+    }
     var report = Report(
       rows: answer.rows, hasFront: request.plans.contains(where: \.isAuto) || batches.count > 1)
     report.add(answer.searches)
@@ -221,6 +226,26 @@ extension Profile {
       if let parameter = engine.profile[key] { loaded[key] = parameter }
     }
     return loaded
+  }
+}
+
+extension Profile {
+  /// Whether a prediction answers to any of these parameters.
+  fileprivate func isAnswered(by rows: [Prediction]) -> Bool {
+    let ledgers = rows.compactMap(\.timing).flatMap { [$0.prefill, $0.decode].compactMap { $0 } }
+    let communicates = ledgers.contains { ledger in
+      [CostCategory.allReduce, .allToAll, .pointToPoint].contains { ledger[$0] > .zero }
+    }
+    let usesNVRAR = rows.contains { $0.allReduce == .nvrar && $0.fits }
+    return Key.allCases.contains { key in
+      guard self[key] != nil else { return false }
+      switch key.rawValue.prefix(while: { $0 != "." }) {
+      case "runtime": return false
+      case "nvrar", "nvshmem": return usesNVRAR
+      case "nccl": return communicates
+      default: return true
+      }
+    }
   }
 }
 
@@ -317,20 +342,28 @@ extension PredictCommand {
     _ request: inout PredictionRequest, with path: String
   ) throws -> String {
     let file = try StepFile(path: path)
-    let rows = try RowFilter(conditions, columns: file.columns).choose(from: file.rows)
-    for note in Validation.notes(of: file.unusable) + MeasurementOptions.warnings(rows, request) {
+    var rows = try RowFilter(conditions, columns: file.columns).choose(from: file.rows)
+    let others = MeasurementOptions.leaveOut(&rows, unlike: request.weights.rawValue)
+    for note in Validation.notes(of: file.unusable + others)
+      + MeasurementOptions.warnings(rows, request)
+    {
       Console.warn(note, global)
     }
-    let comparison = StepComparison(request: request, rows: rows, unusable: [])
+    var comparison = StepComparison(request: request, rows: rows, unusable: [])
     try comparison.requireOneSystem(pooled: nil)
-    let (fit, profile) = try comparison.fit(Array(rows.indices))
-    request.profile = profile
+    let fitted = try comparison.fit(Array(rows.indices))
+    for note in Validation.notes(of: comparison.unusable) + fitted.warnings {
+      Console.warn(note, global)
+    }
+    let fit = fitted.fit
+    request.profile = fitted.profile
     let values = zip(EngineTerms.keys, fit.values).map {
       "\($0.rawValue) \(SimDuration.seconds($1))"
     }
     let before = Accuracy.figures(fit.rows.map { $0.before / $0.time - 1 })
     let after = Accuracy.figures(zip(fit.rows, fit.fitted).map { $1 / $0.time - 1 })
-    return "\(path): \(rows.count) steps give \(values.joined(separator: ", ")); median error "
+    return
+      "\(path): \(fit.rows.count - fit.outliers.count) steps give \(values.joined(separator: ", ")); median error "
       + "\(Percent.text(before?.median ?? 0)) before, \(Percent.text(after?.median ?? 0)) after"
   }
 }

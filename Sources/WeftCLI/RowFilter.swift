@@ -1,3 +1,4 @@
+import Weft
 import WeftFiles
 
 /// A row that conditions on its columns can choose.
@@ -33,17 +34,42 @@ struct RowFilter {
     var column: String
     var test: Test
 
-    /// The condition in an argument of `--where`; nil if it is none.
-    init?(_ argument: String) {
+    /// The condition in an argument of `--where`.
+    ///
+    /// - Throws: ``Failure`` if it is none.
+    init(_ argument: String) throws(Failure) {
       let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { return nil }
+      guard parts.count == 2 else {
+        throw Failure(
+          .usage, "--where '\(argument)' has no column and value",
+          fix: "write it like --where system=Perlmutter or --where 'nodes<=8'")
+      }
       self.argument = argument
       column = parts[0]
-      test = .contains(parts[1].split(separator: "|").map(String.init))
-      guard column.hasSuffix("<") || column.hasSuffix(">") else { return }
-      guard let bound = Double(parts[1]), bound.isFinite else { return nil }
-      test = column.hasSuffix("<") ? .atMost(bound) : .atLeast(bound)
+      guard column.hasSuffix("<") || column.hasSuffix(">") else {
+        let column = parts[0]
+        test = .contains(
+          parts[1].split(separator: "|").map { text in
+            Self.size(String(text), of: column).map { "\($0)" } ?? String(text)
+          })
+        return
+      }
+      let isUpper = column.hasSuffix("<")
       column.removeLast()
+      let given = Double(parts[1]) ?? Self.size(parts[1], of: column).map(Double.init)
+      guard let bound = given, bound.isFinite else {
+        throw Failure(
+          .usage, "--where '\(argument)': '\(parts[1])' is no number",
+          fix: "write it like --where 'nodes<=8'; sizes also take K, M, G: 'size_bytes<=1M'")
+      }
+      test = isUpper ? .atMost(bound) : .atLeast(bound)
+    }
+
+    /// The bytes that a text such as `1M` stands for in a column of sizes; nil for other texts and
+    /// columns, and for plain numbers.
+    private static func size(_ text: String, of column: String) -> Int? {
+      guard column.hasSuffix("bytes"), Double(text) == nil else { return nil }
+      return (try? Quantity.messageSize(text))?.bytes
     }
 
     func holds(for row: some FilteredRow) -> Bool {
@@ -70,11 +96,7 @@ struct RowFilter {
   /// Parses conditions on columns that the files have.
   init(_ arguments: [String], columns: [String]) throws(Failure) {
     for argument in arguments {
-      guard let condition = Condition(argument) else {
-        throw Failure(
-          .usage, "--where '\(argument)' has no column and value",
-          fix: "write it like --where system=Perlmutter or --where 'nodes<=8'")
-      }
+      let condition = try Condition(argument)
       guard columns.contains(condition.column) else {
         var seen = Set<String>()
         let known = columns.filter { seen.insert($0).inserted }

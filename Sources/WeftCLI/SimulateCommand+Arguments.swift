@@ -11,6 +11,7 @@ extension SimulateCommand {
   static func parseAlgorithm(
     _ text: String, among known: [String] = AlgorithmName.known
   ) throws(Failure) -> (text: String, value: AlgorithmName) {
+    if text.hasSuffix(".plan") { throw refusal(ofPlan: text) }
     if text.hasSuffix(".xml") || text.contains("/") && !text.hasPrefix("nccl:") {
       do {
         return (text, .imported(try MSCCLFile.read(path: text)))
@@ -31,6 +32,25 @@ extension SimulateCommand {
         .usage, "unknown algorithm '\(text)'", fix: Failure.suggestion(text, known))
     }
     return (text, name)
+  }
+
+  /// Why a plan of the runtime is no algorithm, with what is in it.
+  private static func refusal(ofPlan path: String) -> Failure {
+    let summary: PlanFile.Summary
+    do {
+      summary = try PlanFile.summary(path: path)
+    } catch {
+      return Failure(error)
+    }
+    let isKnown = AlgorithmName(summary.algorithm) != nil
+    return Failure(
+      .usage,
+      "\(path): this is a plan for the runtime, of the \(isKnown ? "" : "unknown ")algorithm "
+        + "'\(summary.algorithm)' on \(summary.ranks) ranks, and no schedule to read",
+      fix: isKnown
+        ? "name the algorithm itself, '\(summary.algorithm)'"
+        : "name the MSCCL file that it was made from, or "
+          + Failure.suggestion(summary.algorithm, AlgorithmName.known))
   }
 
   /// A schedule from a file is only worth timing if it does what it says.
@@ -104,15 +124,16 @@ extension SimulateCommand {
   func loadProfile(
     _ names: [AlgorithmName], _ networks: [Plan.Network]?, _ pricing: Planner.Pricing,
     for topology: Topology
-  ) throws -> Profile {
+  ) throws -> ProfileOptions.Loaded {
     let isUnused = names.allSatisfy { !$0.isLibrary && Self.isIdeal($0, pricing) }
     guard isUnused && profile.profile == nil else {
-      return try profile.load(for: topology, global)
+      return try profile.loaded(for: topology, global)
     }
-    let none = Profile(names: [])
+    let empty = Profile(names: [])
+    let none = ProfileOptions.Loaded(profile: empty, nominal: empty)
     guard networks?.contains(.analytic) == true else { return none }
     // Where there is no closed form, a message names algorithms that have one, libraries' too.
-    return (try? profile.load(for: topology, global)) ?? none
+    return (try? profile.loaded(for: topology, global)) ?? none
   }
 
   static func isIdeal(_ name: AlgorithmName, _ pricing: Planner.Pricing) -> Bool {
@@ -207,6 +228,21 @@ extension SimulateCommand {
       ("--slow-gpu", !machine.conditions.slowGPU.isEmpty, reason),
       ("--isolated", isolated, "\(reason), which is of one call anyway"),
     ]
+  }
+
+  /// Says where no call answers to what the profile holds, and it gives none an interval.
+  func warnOfProfile(
+    _ jobs: [CallRequest], _ records: [Record], _ planner: Planner, _ version: NCCLVersion,
+    _ costs: ProfileOptions.Loaded
+  ) throws {
+    guard let warning = costs.idleWarning,
+      !jobs.allSatisfy({ Self.isIdeal($0.name, $0.pricing) }),
+      records.allSatisfy({ $0["low_us"] == .null })
+    else { return }
+    let nominal = Planner(
+      fabric: planner.fabric, profile: costs.nominal, ncclVersion: version)
+    guard try jobs.allSatisfy({ try $0.isAlike(planner, nominal) }) else { return }
+    Console.warn(warning, global)
   }
 
   /// Says where all rows are of NCCL and none of them waits for the host that launches its kernels.

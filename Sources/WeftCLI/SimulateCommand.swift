@@ -75,7 +75,14 @@ struct SimulateCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "How often to repeat with other random draws.")
   var trials = 1
 
-  @Option(parsing: .unconditional, help: "The seed of random draws; 0 unless said.")
+  @Option(
+    parsing: .unconditional, help: "The seed of random draws; 0 unless said.",
+    transform: { text throws(ValidationError) in
+      guard let seed = UInt64(text) else {
+        throw ValidationError("'\(text)' is no seed; give a whole number, 0 or more.")
+      }
+      return seed
+    })
   var seed: UInt64?
 
   func run() throws {
@@ -96,7 +103,8 @@ struct SimulateCommand: ParsableCommand {
     try names.forEach { try checkFile($0.value, $0.text, asked) }
     let sizes = warn(sizes: asked, type: type, collective, on: fabric)
     try warnOfUnused(names.map(\.value), networks, pricing, on: fabric)
-    let profile = try loadProfile(names.map(\.value), networks, pricing, for: fabric.topology)
+    let costs = try loadProfile(names.map(\.value), networks, pricing, for: fabric.topology)
+    let profile = costs.profile
     let planner = Planner(fabric: fabric, profile: profile, ncclVersion: version)
     let jobs = names.flatMap { name in
       sizes.flatMap { bytes in
@@ -118,6 +126,7 @@ struct SimulateCommand: ParsableCommand {
       return try Interval.added(to: records, samples, profile, fabric.topology)
     }
     progress.finish()
+    try warnOfProfile(jobs, records, planner, version, costs)
     try global.emit(
       Report(
         records, title: title(fabric, type),

@@ -44,6 +44,9 @@ struct ValidateCommand: ParsableCommand {
 
   private var foldsBy: CrossValidation.Division { division ?? .size }
 
+  /// What is said of rows of one system.
+  static let idlePool = "--pool changes nothing: the rows are of one system"
+
   func run() throws {
     try check()
     let file = try self.topology.load(global)
@@ -53,8 +56,8 @@ struct ValidateCommand: ParsableCommand {
     if try rowsOptions.areSteps() { return try validateSteps(topology) }
     try steps.checkUnused()
     if try rowsOptions.areKernels() { return try validateKernels(topology) }
-    let profile = try self.profile.load(for: topology, global)
-    var validation = try rowsOptions.calls(on: topology, profile: profile)
+    let costs = try profile.loaded(for: topology, global)
+    var validation = try rowsOptions.calls(on: topology, costs: costs)
     var notes: [String] = []
     try global.timed("the validation") {
       let progress = Progress(global)
@@ -69,7 +72,8 @@ struct ValidateCommand: ParsableCommand {
       }
     }
     try validation.requireResults(notes.filter { $0.hasPrefix("not predicted") })
-    for warning in validation.warnings { Console.warn(warning, global) }
+    let pool = fitting.pool && validation.systems.count == 1 ? [Self.idlePool] : []
+    for warning in validation.warnings + pool { Console.warn(warning, global) }
     warnOfUnit(validation.compared.map { $0.best / $0.predicted })
     let title =
       folds == nil
@@ -84,6 +88,8 @@ struct ValidateCommand: ParsableCommand {
   /// Compares decode steps and serving runs.
   private func validateSteps(_ topology: Topology) throws {
     var comparison = try rowsOptions.steps(steps, on: topology, profile, global)
+    if fitting.pool && comparison.isOfOneSystem { comparison.warnings.append(Self.idlePool) }
+    for warning in comparison.warnings { Console.warn(warning, global) }
     var notes: [String] = []
     try global.timed("the validation") {
       if let folds {
@@ -99,7 +105,7 @@ struct ValidateCommand: ParsableCommand {
       }
     }
     try comparison.requireResults()
-    warnOfUnit(comparison.ratios)
+    warnOfUnit(comparison.ratios, ofMilliseconds: comparison.isServing)
     let request = comparison.request
     try global.emit(
       comparison.report(
@@ -119,10 +125,15 @@ struct ValidateCommand: ParsableCommand {
     }
     let unused = [("--rows", rows), ("--where", !rowsOptions.conditions.isEmpty)].filter(\.1)
     for (flag, _) in unused { Console.warn("\(flag) changes nothing for kernels", global) }
-    let profile = try self.profile.load(for: topology, global)
+    for warning in rowsOptions.unused(by: "kernels") { Console.warn(warning, global) }
+    let costs = try profile.loaded(for: topology, global)
     let measured = try KernelRows(rowsOptions.measurements, on: topology)
     for warning in measured.warnings { Console.warn(warning, global) }
-    let parts = measured.errors(topology.gpu, profile)
+    let parts = measured.errors(topology.gpu, costs.profile)
+    let nominal = measured.errors(topology.gpu, costs.nominal)
+    if let warning = costs.idleWarning, parts.map(\.errors) == nominal.map(\.errors) {
+      Console.warn(warning, global)
+    }
     for part in parts { warnOfUnit(part.errors.map { 1 / (1 + $0) }) }
     let records = parts.compactMap { part in
       Accuracy.figures(part.errors).map { figures in
@@ -141,11 +152,11 @@ struct ValidateCommand: ParsableCommand {
   }
 
   /// Warns of times that can only be of another unit.
-  private func warnOfUnit(_ ratios: [Double]) {
+  private func warnOfUnit(_ ratios: [Double], ofMilliseconds: Bool = false) {
     guard let verdict = UnitCheck.verdict(ofMedian: ratios) else { return }
     Console.warn(
-      "measured times are \(verdict.text) than predicted ones in the median: these look like "
-        + "\(verdict.unit), where microseconds are meant", global)
+      "measured times are \(verdict.text) than predicted ones in the median: "
+        + verdict.units(ofMilliseconds: ofMilliseconds), global)
   }
 
   private func check() throws(Failure) {

@@ -12,7 +12,7 @@ extension Validation {
     let title = title ?? "predictions for \(topology.name) against measurements"
     let notes =
       overallNotes + first
-      + Interval.notes(unmeasured: calls.compactMap { $0.prediction?.unmeasured }, profile)
+      + Interval.notes(calls.compactMap { $0.prediction?.obstacle })
       + self.notes
     if rows && !asData {
       return Report(
@@ -102,6 +102,7 @@ extension Validation {
     }
     return order.map { cause in
       let lines = lines[cause] ?? []
+      if lines.count == 1 { return "not used: \(cause.file):\(lines[0]): \(cause.reason)" }
       let first = lines.prefix(3).map(String.init).joined(separator: ", ")
       return "not used: \(lines.count) rows of \(cause.file) (lines \(first)"
         + (lines.count > 3 ? ", …" : "") + "): \(cause.reason)"

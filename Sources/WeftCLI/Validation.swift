@@ -81,6 +81,27 @@ struct Validation {
     }
   }
 
+  /// Whether all calls run and cost the same under another profile.
+  func isAlike(under other: Profile) throws -> Bool {
+    let predictor = CallPredictor(topology: topology, profile: other)
+    return try served.allSatisfy { index in
+      guard case .success(let plan) = try predictor.plan(calls[index].sample) else { return false }
+      return calls[index].plan?.isAlike(plan) == true
+    }
+  }
+
+  /// What tells a row of a call from others, in whatever file it is.
+  func identities(of indices: [Int]) -> [String] {
+    indices.flatMap { index in
+      let (call, rows) = (calls[index].call, calls[index].rows)
+      return rows.map { row in
+        "\(call.collective.rawValue) \(call.algorithm) \(call.layout.nodes) "
+          + "\(call.layout.ranksPerNode) \(call.type.rawValue) \(row.inPlace ?? false) "
+          + "\(row.bytes) \(row.microseconds)"
+      }
+    }
+  }
+
   /// The indices of the calls that can be predicted.
   var served: [Int] { calls.indices.filter { calls[$0].plan != nil } }
 

@@ -15,10 +15,10 @@ public struct CalibrationError: Error, Hashable, Sendable {
     _ observations: [CollectiveCalibration.Observation], nominal: [Double]
   ) throws(CalibrationError) {
     let ratios = zip(observations, nominal).map { $0.seconds / $1 }
-    let middle = UnitCheck.median(ratios)
+    let middle = Median.of(ratios)
     let sizes = observations.map(\.sample.call.bytes)
     let order = sizes.indices.sorted { (sizes[$0], $0) < (sizes[$1], $1) }
-    let large = UnitCheck.median(order.suffix(max(1, order.count / 4)).map { ratios[$0] })
+    let large = Median.of(order.suffix(max(1, order.count / 4)).map { ratios[$0] })
     if case .shorter(let times)? = UnitCheck.verdict(min(middle, large)) {
       throw CalibrationError(
         problem: "the times are \(UnitCheck.Verdict.shorter(times).text) than this machine's "

@@ -64,8 +64,8 @@ public struct CollectiveCalibration: Sendable {
   public let atBounds: [(name: String, bound: Double)]
   /// The observations too far from the fit to count for its errors, by their indices.
   public let outliers: [Int]
-  /// The median of what residuals' absolute values are nominally, of the calls that were fitted.
-  public let nominalMedian: Double
+  /// Nominal over measured times less 1, of the calls that were fitted.
+  public let nominalErrors: [Double]
   /// The terms that some observation answers to.
   let answering: [CalibrationTerm]
   /// The calls that were fitted.
@@ -117,8 +117,7 @@ public struct CollectiveCalibration: Sendable {
     self.residuals = residuals
     let limit = Outliers.limit(residuals, lossScale: options.lossScale)
     outliers = residuals.indices.filter { abs(residuals[$0]) > limit }
-    let errors = zip(used, start).map { abs(log($1 / $0.seconds)) }.sorted()
-    nominalMedian = errors[errors.count / 2]
+    nominalErrors = zip(used, start).map { $1 / $0.seconds - 1 }
     self.answering = answering.map(\.term)
     self.used = samples
     var calibration = Self.summary(
@@ -128,6 +127,9 @@ public struct CollectiveCalibration: Sendable {
         Calibration.call($0.sample.call.collective, by: try model.plan($0.sample, profile))
       }
     ).sorted()
+    for observation in observations {
+      calibration.scope.formUnion(model.scope(of: observation.sample))
+    }
     self.calibration = calibration
   }
 
@@ -190,7 +192,7 @@ public struct CollectiveCalibration: Sendable {
       let own = zip(sizes, residuals).filter { window.contains($0.0) }.map { abs($0.1) }.sorted()
       guard !own.isEmpty else { return nil }
       return Calibration.Residual(
-        window: window, calls: own.count, median: own[own.count / 2],
+        window: window, calls: own.count, median: Median.of(own),
         halfWidth: Self.quantile(own) * optimism)
     }
     return Calibration(

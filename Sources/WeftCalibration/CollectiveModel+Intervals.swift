@@ -11,8 +11,8 @@ extension CollectiveModel {
     public var high: Double?
     /// What the busiest link takes at the least, in seconds; the interval does not reach below it.
     public var least = 0.0
-    /// The call, if the profile was calibrated without any like it: then there is no interval.
-    public var unmeasured: String?
+    /// Why a calibrated profile gives no interval, in words: it was calibrated without such calls.
+    public var obstacle: String?
   }
 
   /// A call of more operations takes the gradient of a smaller message: it would be simulated again
@@ -35,10 +35,12 @@ extension CollectiveModel {
     guard let calibration = profile.calibration else {
       return times.map { Prediction(seconds: $0.seconds, least: $0.least) }
     }
-    let calls = try samples.map {
-      Calibration.call($0.call.collective, by: try plan($0, profile))
+    let obstacles = try samples.map { sample in
+      calibration.obstacle(
+        Calibration.call(sample.call.collective, by: try plan(sample, profile)),
+        on: scope(of: sample))
     }
-    let places = samples.indices.filter { calibration.hasMeasured(calls[$0]) }
+    let places = samples.indices.filter { obstacles[$0] == nil }
     let named = calibration.parameters.enumerated().compactMap { index, parameter in
       CalibrationTerm.named(parameter.name).map { (index: index, term: $0) }
     }
@@ -48,7 +50,8 @@ extension CollectiveModel {
     let gradients = try Gradient.of(
       smaller, ordered.map(\.term), profile, self, progress: progress)
     var result = samples.indices.map { index in
-      Prediction(seconds: times[index].seconds, least: times[index].least, unmeasured: calls[index])
+      Prediction(
+        seconds: times[index].seconds, least: times[index].least, obstacle: obstacles[index])
     }
     for (row, index) in places.enumerated() {
       var gradient = Array(repeating: 0.0, count: calibration.parameters.count)
@@ -58,7 +61,6 @@ extension CollectiveModel {
       let (seconds, least) = (times[index].seconds, times[index].least)
       result[index].low = min(seconds, max(seconds * factors.low, least))
       result[index].high = seconds * factors.high
-      result[index].unmeasured = nil
     }
     return result
   }

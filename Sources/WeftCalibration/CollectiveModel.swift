@@ -107,6 +107,18 @@ public final class CollectiveModel {
     try plans([sample], profile)[0].plan
   }
 
+  /// What a sample runs on, as a calibration keeps it.
+  func scope(of sample: CollectiveSample) -> Calibration.Scope {
+    let usesTuner =
+      switch (sample.algorithm, sample.pricing) {
+      case (.nccl, .library), (.nvrar(.nccl), .library): true
+      default: false
+      }
+    return Calibration.Scope(
+      of: sample.call, layout: sample.layout, version: usesTuner ? sample.version : nil,
+      on: topology)
+  }
+
   /// The operations that a simulation of a sample's call takes, up to a limit.
   ///
   /// - Throws: ``PlanError`` if it cannot be planned; ``Fabric/SizeError``.

@@ -3,8 +3,9 @@ public import Weft
 
 /// An engine's terms fitted to measured steps.
 ///
-/// Non-negative least squares of relative errors, which is exact since the terms enter a step
-/// linearly; the Bayesian criterion keeps those out that the steps say nothing about.
+/// The terms enter a step linearly and may not be negative, so all subsets are fitted; the Bayesian
+/// criterion keeps those out that the steps say nothing about. The loss is that of collectives, and
+/// steps too far from all others are left out.
 public struct EngineFit: Sendable {
   /// The steps.
   public let rows: [EngineTerms.Row]
@@ -12,6 +13,8 @@ public struct EngineFit: Sendable {
   public let values: [Double]
   /// The terms that were left alone, by their places.
   public let held: Set<Int>
+  /// The steps that were left out, being too far from all others, by their places.
+  public let outliers: [Int]
   private let covariance: [[Double]]?
 
   /// Fits the terms.
@@ -27,12 +30,13 @@ public struct EngineFit: Sendable {
       rows.map { row in
         let known = held.reduce(row.predicted) { $0 + row.counts[$1.key] * $1.value }
         return .init(amounts: free.map { row.counts[$0] }, known: known, time: row.time)
-      }, choice: .bayesian)
+      }, choice: .bayesian, lossScale: CollectiveCalibration.Options().lossScale)
     var values = EngineTerms.keys.indices.map { held[$0] ?? 0 }
     for (place, term) in free.enumerated() { values[term] = fit.costs[place] }
     self.rows = rows
     self.values = values
     self.held = Set(held.keys)
+    outliers = fit.outliers
     covariance = fit.covariance.map { inner in
       EngineTerms.keys.indices.map { row in
         EngineTerms.keys.indices.map { column in
@@ -48,6 +52,9 @@ public struct EngineFit: Sendable {
   public var standardErrors: [Double]? {
     covariance?.indices.map { max(0, covariance?[$0][$0] ?? 0).squareRoot() }
   }
+
+  /// The number of terms that were fitted and are not zero.
+  public var fittedTerms: Int { values.indices.count { values[$0] > 0 && !held.contains($0) } }
 
   /// The predicted times with the terms in place, in seconds.
   public var fitted: [Double] {
@@ -73,15 +80,19 @@ public struct EngineFit: Sendable {
   ) -> StepCalibration? {
     guard let covariance, let errors = standardErrors else { return nil }
     let used = values.indices.filter { values[$0] > 0 && !held.contains($0) }
-    let residuals = zip(rows, fitted).map { abs(log($1 / $0.time)) }.sorted()
-    let count = Double(rows.count)
+    // A dozen steps are common, of which a single bad run would be the whole interval.
+    let left = Set(outliers)
+    let kept = rows.indices.filter { !left.contains($0) }
+    let fitted = fitted
+    let residuals = kept.map { abs(log(fitted[$0] / rows[$0].time)) }.sorted()
+    let count = Double(kept.count)
     // As for collectives: errors of fitted steps are smaller than those of steps to come, and the
     // rank holds 95 % of further draws of the same kind (split conformal prediction).
     let terms = Double(used.count)
     let optimism = ((count + terms) / max(1, count - terms)).squareRoot()
-    let rank = min(rows.count, Int(((count + 1) * 0.95).rounded(.up)))
-    let gpus = measurements.map(\.tensor)
-    let batches = measurements.map(\.workload.batch)
+    let rank = min(kept.count, Int(((count + 1) * 0.95).rounded(.up)))
+    let gpus = kept.map { measurements[$0].tensor }
+    let batches = kept.map { measurements[$0].workload.batch }
     return StepCalibration(
       model: request.model.name, engine: request.engine.name, topology: request.topology.name,
       parameters: used.map {
@@ -94,9 +105,9 @@ public struct EngineFit: Sendable {
             ? 1 : covariance[row][column] / max(errors[row] * errors[column], .leastNormalMagnitude)
         }
       },
-      coverageFactor: Quantile.student(0.95, degreesOfFreedom: rows.count - used.count),
-      steps: rows.count, median: residuals[residuals.count / 2],
+      coverageFactor: Quantile.student(0.95, degreesOfFreedom: kept.count - used.count),
+      steps: kept.count, median: Median.of(residuals),
       halfWidth: residuals[rank - 1] * optimism, gpus: (gpus.min() ?? 1)...(gpus.max() ?? 1),
-      batches: (batches.min() ?? 1)...(batches.max() ?? 1))
+      batches: (batches.min() ?? 1)...(batches.max() ?? 1), weights: request.weights.rawValue)
   }
 }

@@ -68,8 +68,7 @@ struct Fitter {
 
   /// Whether nominal times are so far from measured ones that the nearest minimum may be another.
   func startsPoorly() throws -> Bool {
-    let errors = try residuals([], [[]])[0].map(abs).sorted()
-    return errors[errors.count / 2] > Self.poorStart
+    Median.ofSizes(try residuals([], [[]])[0]) > Self.poorStart
   }
 
   /// Fits terms from given values, and from nominal ones where there are none.

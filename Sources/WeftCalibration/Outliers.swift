@@ -9,8 +9,7 @@ enum Outliers {
 
   /// The residual beyond which a call is an outlier; infinite for plain least squares.
   static func limit(_ residuals: [Double], lossScale: Double) -> Double {
-    let sorted = residuals.map(abs).sorted()
-    guard !sorted.isEmpty else { return .infinity }
-    return max(mostScales * lossScale, mostDeviations * normal * sorted[sorted.count / 2])
+    guard !residuals.isEmpty else { return .infinity }
+    return max(mostScales * lossScale, mostDeviations * normal * Median.ofSizes(residuals))
   }
 }

@@ -19,10 +19,7 @@ struct Spread {
   ///   - units: What each parameter is measured by.
   /// - Throws: ``FitError`` if GSL fails.
   init(residuals: [Double], jacobian: [[Double]], lossScale: Double, units: [Double]) throws {
-    let weights = residuals.map { residual in
-      let ratio = residual / lossScale
-      return 1 / (1 + ratio * ratio).squareRoot()
-    }
+    let weights = residuals.map { RobustLoss.weight($0, lossScale) }
     let width = units.count
     // A single bad run must not make every parameter look undetermined.
     let limit = Outliers.limit(residuals, lossScale: lossScale)

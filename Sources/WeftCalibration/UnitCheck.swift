@@ -20,11 +20,15 @@ public enum UnitCheck {
 
     private static func whole(_ ratio: Double) -> Int { Int(min(ratio, 1e9).rounded()) }
 
-    /// The unit that the times seem to be of instead of microseconds.
-    public var unit: String {
-      switch self {
-      case .shorter: "milliseconds"
-      case .longer: "nanoseconds"
+    /// What times seem to be of where another unit is meant.
+    public func units(ofMilliseconds: Bool = false) -> String {
+      let (longer, meant, shorter) =
+        ofMilliseconds
+        ? ("seconds", "milliseconds", "microseconds")
+        : ("milliseconds", "microseconds", "nanoseconds")
+      return switch self {
+      case .shorter: "these look like \(longer), where \(meant) are meant"
+      case .longer: "these look like \(shorter), where \(meant) are meant"
       }
     }
   }
@@ -37,11 +41,6 @@ public enum UnitCheck {
 
   /// The verdict on the median of ratios; nil if there is none.
   public static func verdict(ofMedian ratios: [Double]) -> Verdict? {
-    ratios.isEmpty ? nil : verdict(median(ratios))
-  }
-
-  static func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted()
-    return sorted[sorted.count / 2]
+    ratios.isEmpty ? nil : verdict(Median.of(ratios))
   }
 }

@@ -51,7 +51,7 @@ import Testing
 
     let simulated = try weft(
       "simulate all-reduce --topology dgx-a100 --gpus-per-node 2 --size 4K --profile \(profile) "
-        + "--format csv")
+        + "--nccl-version 2.27.3 --format csv")
     let lines = simulated.output.split(separator: "\n").map {
       $0.split(separator: ",", omittingEmptySubsequences: false)
     }
@@ -71,7 +71,7 @@ import Testing
 
     let drawn = try weft(
       "simulate all-reduce --topology dgx-a100 --gpus-per-node 2 --size 4K --profile \(profile) "
-        + "--launch-jitter 1us --trials 5 --seed 1 --format json")
+        + "--nccl-version 2.27.3 --launch-jitter 1us --trials 5 --seed 1 --format json")
     let list = try JSONSerialization.jsonObject(with: Data(drawn.output.utf8)) as? [String: Any]
     let row = try #require((list?["results"] as? [[String: Any]])?.first, "\(drawn.errors)")
     let spread = try ["low_us", "time_us", "high_us", "p05_us", "p95_us"].map {
@@ -83,6 +83,93 @@ import Testing
     let two = try weft(
       "simulate all-reduce --topology dgx-a100 --size 4K --profile \(profile) --profile \(profile)")
     #expect(two.status == 64 && two.errors.contains("--profile is given 2 times"))
+  }
+
+  @Test func `what a profile was not calibrated on has no interval and says why`() throws {
+    let profile = folder.path + "/p.yaml"
+    _ = try weft("calibrate --topology dgx-a100 --measurements \(file) -o \(profile)")
+    let own = "simulate all-reduce --topology dgx-a100 --size 4K --profile \(profile) "
+    for (flags, reason) in [
+      ("--nccl-version 2.27.3", "8 GPUs of a node: the profile was calibrated on 2 GPUs of a node"),
+      (
+        "--gpus-per-node 2", "NCCL with the tuner of 2.29.0: the profile was calibrated on NCCL"
+      ),
+      ("--gpus-per-node 2 --nccl-version 2.27.3 -d int8", "sums of 8-bit elements: the profile"),
+      (
+        "--gpus-per-node 2 --nccl-version 2.27.3 --set node.scale_up.bandwidth=100GB/s",
+        "links of 100 GB/s inside nodes: the profile"
+      ),
+    ] {
+      let table = try weft(own + flags)
+      #expect(table.output.contains("# no interval for \(reason)"), "\(table.output)")
+      let data = try weft(own + flags + " --format json")
+      let root = try JSONSerialization.jsonObject(with: Data(data.output.utf8)) as? [String: Any]
+      let row = try #require((root?["results"] as? [[String: Any]])?.first)
+      #expect(row["low_us"] is NSNull && row["high_us"] is NSNull)
+      #expect((row["no_interval"] as? String)?.hasPrefix(reason) == true, "\(row)")
+    }
+    let predicted = try weft(
+      "predict --model llama-3.1-8b --topology dgx-a100 --gpus 2 --profile \(profile)")
+    #expect(
+      predicted.errors.contains("no interval for TPOT: the profile was calibrated on collectives"))
+  }
+
+  @Test func `rows that a profile was fitted to are not fitted on top of it`() throws {
+    let profile = folder.path + "/p.yaml"
+    _ = try weft("calibrate --topology dgx-a100 --measurements \(file) -o \(profile)")
+    let copy = try folder.write(
+      try String(contentsOfFile: file, encoding: .utf8).replacing("system,", with: "system,"),
+      to: "copy.csv")
+    let again = try weft(
+      "calibrate --topology dgx-a100 --measurements \(copy) --profile \(profile)")
+    #expect(again.status == 64 && again.output.isEmpty)
+    #expect(again.errors.contains("the rows that --profile 'dgx-a100-nccl-calibrated' was fitted"))
+    #expect(again.errors.contains("fix: leave --profile out"))
+    let part = try weft(
+      "calibrate --topology dgx-a100 --measurements \(copy) --profile \(profile) "
+        + "--where size_bytes<=2K")
+    #expect(part.status == 0)
+    #expect(part.errors.contains("about 58 % of the rows that --profile"), "\(part.errors)")
+    let other = try weft(
+      "calibrate --topology dgx-a100 --measurements \(products(gpu: "a100", factor: 1)) "
+        + "--profile \(profile)")
+    #expect(other.status == 0 && !other.errors.contains("count twice"), "\(other.errors)")
+  }
+
+  @Test func `kernels that a profile was fitted to are not fitted on top of it`() throws {
+    let kernels = try products(gpu: "a100", factor: 1)
+    let profile = folder.path + "/k.yaml"
+    let line = "calibrate --topology dgx-a100 --measurements \(kernels) "
+    _ = try weft(line + "-o \(profile)")
+    let again = try weft(line + "--profile \(profile)")
+    #expect(again.status == 64 && again.errors.contains("count twice"), "\(again.errors)")
+  }
+
+  @Test func `a profile that nothing answers to is told`() throws {
+    let kernels = folder.path + "/k.yaml"
+    _ = try weft(
+      "calibrate --topology dgx-a100 --measurements \(products(gpu: "a100", factor: 1)) "
+        + "-o \(kernels)")
+    let warning = "--profile changes nothing: nothing here answers to what"
+    for line in [
+      "simulate all-reduce --topology dgx-a100 --size 4K",
+      "validate --topology dgx-a100 --measurements \(file)",
+      "calibrate --topology dgx-a100 --measurements \(file)",
+    ] {
+      let outcome = try weft("\(line) --profile \(kernels)")
+      #expect(outcome.status == 0 && outcome.errors.contains(warning), "\(outcome.errors)")
+      #expect(outcome.errors.contains("holds (gemm."), "\(outcome.errors)")
+    }
+    let used = try weft(
+      "validate --topology dgx-a100 --measurements \(products(gpu: "a100", factor: 1)) "
+        + "--profile \(kernels)")
+    #expect(used.status == 0 && used.errors.isEmpty, "\(used.errors)")
+    let predicted = "predict --model llama-3.1-8b --topology dgx-a100 --gpus "
+    #expect(try weft(predicted + "2 --profile \(kernels)").errors.isEmpty)
+    let calls = folder.path + "/p.yaml"
+    _ = try weft("calibrate --topology dgx-a100 --measurements \(file) -o \(calls)")
+    #expect(try weft(predicted + "1 --profile \(calls)").errors.contains(warning))
+    #expect(try !weft(predicted + "2 --profile \(calls)").errors.contains(warning))
   }
 
   @Test func `rows of another GPU are warned of with file and line`() throws {
@@ -160,6 +247,61 @@ import Testing
     #expect(outcome.status == 65 && outcome.output.isEmpty)
     #expect(outcome.errors.contains("the header lacks the column '\(column)'"))
     #expect(outcome.errors.contains("  fix: "))
+  }
+
+  @Test func `all lacking columns are named at once, with what there is`() throws {
+    let path = try folder.write("system,bytes,us\none,8,9\n", to: "lacking.csv")
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(
+      outcome.errors.contains(
+        "lacking.csv:1: the header lacks the columns 'size_bytes', 'time_us'; it has system,bytes,us"
+      ), "\(outcome.errors)")
+    let serving = try folder.write("concurrency,prompt_tokens,tpot_ms\n1,2,3\n", to: "s.csv")
+    let steps = try weft("calibrate --topology dgx-a100 --measurements \(serving)")
+    #expect(
+      steps.errors.contains(
+        "times of a serving engine, but the header lacks the columns 'tensor_parallel', "
+          + "'output_tokens'"), "\(steps.errors)")
+  }
+
+  @Test(arguments: [
+    ("all-reduce", "all_reduce", "no collective 'all_reduce'; did you mean 'all-reduce'?"),
+    ("half", "hlaf", "no type 'hlaf'; did you mean 'half'?"),
+    ("2.27.3", "v2.27.3", "'v2.27.3' is no version of NCCL; write it like 2.27.3"),
+    ("nccl", "ncll", "no model of the library 'ncll'; did you mean 'nccl'?"),
+  ])
+  func `an unknown name is told with the nearest`(name: String, wrong: String, reason: String)
+    throws
+  {
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let path = try folder.write(text.replacing("," + name, with: "," + wrong), to: "names.csv")
+    let outcome = try weft("calibrate --topology dgx-a100 --measurements \(path)")
+    #expect(outcome.status == 65 && outcome.errors.contains(reason), "\(outcome.errors)")
+  }
+
+  @Test func `sizes of conditions take K, M and G`() throws {
+    func rows(_ condition: String) throws -> String {
+      let outcome = try weft(
+        "validate --topology dgx-a100 --measurements \(file) --where \(condition)")
+      return outcome.output.split(separator: "\n").first { $0.hasPrefix("# overall") }
+        .map { String($0.prefix { $0 != "," }) } ?? outcome.errors
+    }
+    #expect(try rows("size_bytes<=1K") == "# overall: 6 calls")
+    #expect(try rows("size_bytes=1K|2K") == "# overall: 2 calls")
+    #expect(try rows("size_bytes>=16K") == "# overall: 3 calls")
+    #expect(try rows("nodes<=1K").contains("'1K' is no number"))
+  }
+
+  @Test func `what changes nothing for these rows is told`() throws {
+    let outcome = try weft(
+      "calibrate --topology dgx-a100 --measurements \(file) --pool --launch eager --format json")
+    #expect(outcome.errors.contains("--pool changes nothing: the rows are of one system"))
+    #expect(
+      outcome.errors.contains(
+        "--launch eager changes nothing: every row says how its kernels were started (graph)"))
+    let root = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    let warnings = try #require((root as? [String: Any])?["warnings"] as? [String])
+    #expect(warnings.count == 2, "\(warnings)")
   }
 
   @Test(arguments: [

@@ -66,6 +66,19 @@ import Testing
     #expect(errors.contains("nccl.ll.scale-up-latency ended at its bound of 0 us"))
     #expect(errors.contains("hardly better than nominal"))
     #expect(root["at_bounds"] as? [String] == ["nccl.ll.scale-up-latency"])
+    // The figures are those of the tables.
+    func median(_ command: String, _ line: String) throws -> Substring {
+      let outcome = try weft(
+        "\(command) --topology dgx-h100 --measurements \(folder.path)/rows.csv")
+      let text = try #require(outcome.output.split(separator: "\n").first { $0.contains(line) })
+      return try #require(text.split(separator: " median error ").last?.split(separator: ",").first)
+    }
+    let held = "--hold nccl.ll.base --hold nccl.ll.channel-bandwidth"
+    let (fitted, nominal) = (
+      try median("calibrate \(held)", "# fitted, all:"), try median("validate", "# overall:")
+    )
+    #expect(
+      errors.contains("nominal: \(fitted) median error, and \(nominal) before"), "\(errors)")
   }
 
   @Test func `one bad run is named, and costs no term`() throws {

@@ -33,7 +33,9 @@ import Testing
     let folder = try TemporaryFolder()
     let good = try WeftProcess(["topology", "check", "flat", "--format", "csv"])
     #expect(good.output.hasSuffix(",flat,OK\n"))
-    let file = try folder.write("name: x\ntitle: y\ngpu: h100\nnode: {gpus: -1}\n", to: "x.yaml")
+    let file = try folder.write(
+      "name: x\ntitle: y\ngpu: h100\nnode: {gpus: -1, cpu: amd, scale_up: {kind: switch, "
+        + "bandwidth: 1 GB/s, latency: 1 us}}\n", to: "x.yaml")
     let bad = try WeftProcess(["topology", "check", file])
     #expect(bad.status == 65)
     #expect(bad.output == "")

@@ -118,7 +118,7 @@ private struct Cluster {
     profile.calibration?.measured = ["broadcast by nccl:ring/simple"]
     let other = try cluster.model.predictions(calls, under: profile)
     #expect(other.allSatisfy { $0.low == nil && $0.high == nil })
-    #expect(try #require(other[0].unmeasured).hasPrefix("all-reduce by nccl:"))
+    #expect(try #require(other[0].obstacle).hasPrefix("all-reduce by nccl:"))
   }
 
   @Test func `a poor start is not where a fit ends`() throws {

@@ -60,7 +60,7 @@ import WeftFiles
         EngineTerms.Row(
           time: 1e-3, predicted: 2e-3, before: 2e-3, counts: [1, 0, Double($0), 300])
       })
-    #expect(fit.values == [0, 0, 0, 0])
+    #expect(fit.values == [0, 0, 0, 0] && fit.fittedTerms == 0 && fit.outliers.isEmpty)
   }
 
   @Test func `scatter makes the errors of the terms and the interval`() throws {
@@ -85,5 +85,18 @@ import WeftFiles
     #expect(fit.standardErrors == nil && fit.calibration(of: steps, in: request) == nil)
     #expect(abs((fit.fitted.first ?? 0) / steps[0].time.seconds - 1) < 1e-6)
     #expect(throws: FitError.self) { try EngineFit([]) }
+  }
+
+  @Test(arguments: [0.1, 10]) func `a bad run is left out of values and interval`(factor: Double)
+    throws
+  {
+    var steps = try steps([.hostStep: 300e-6, .stepCollective: 4e-6])
+    let clean = try fit(Array(steps.dropFirst()))
+    steps[0].time = .seconds(steps[0].time.seconds * factor)
+    let fit = try fit(steps)
+    #expect(fit.outliers == [0] && clean.outliers.isEmpty)
+    #expect(fit.values == clean.values && fit.fittedTerms == 2)
+    let calibration = try #require(fit.calibration(of: steps, in: request))
+    #expect(calibration.steps == 5 && calibration.halfWidth < 1e-3)
   }
 }

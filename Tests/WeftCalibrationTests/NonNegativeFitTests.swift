@@ -67,4 +67,50 @@ import Testing
       choice: .bayesian)
     #expect(none.costs == [0, 0])
   }
+
+  /// Twenty times of 100 and 3 for each of an amount, with some scatter.
+  private static let scattered: [Sample] = (0..<20).map { index in
+    let amount = Double(1 + index)
+    let noise = 1 + 0.01 * Double(index % 5 - 2)
+    return Sample(amounts: [amount, 1], known: 50, time: (50 + 50 + 3 * amount) * noise)
+  }
+
+  @Test(arguments: [0.01, 0.1, 10, 100], [0, 9, 19])
+  func `one sample far off, either way, is left out and moves nothing`(
+    factor: Double, place: Int
+  ) throws {
+    var samples = Self.scattered
+    samples.remove(at: place)
+    let clean = try NonNegativeFit(samples, choice: .bayesian, lossScale: 0.05)
+    samples = Self.scattered
+    samples[place].time *= factor
+    let spoilt = try NonNegativeFit(samples, choice: .bayesian, lossScale: 0.05)
+    #expect(spoilt.outliers == [place] && clean.outliers.isEmpty)
+    #expect(spoilt.costs == clean.costs && spoilt.covariance == clean.covariance)
+    #expect(abs(clean.costs[0] - 3) < 0.1 && abs(clean.costs[1] - 50) < 2)
+    guard factor < 1 else { return }
+    // Squares of relative errors shrug off a time too long, and end far off for one too short.
+    let squares = try NonNegativeFit(samples, choice: .bayesian)
+    #expect(abs(squares.costs[1] - 50) > 5, "\(squares.costs)")
+  }
+
+  @Test func `what is only less exact stays in, and counts less than its square`() throws {
+    var samples = Self.scattered
+    samples[4].time *= 1.3
+    let fit = try NonNegativeFit(samples, choice: .bayesian, lossScale: 0.05)
+    #expect(fit.outliers.isEmpty && abs(fit.costs[0] - 3) < 0.15)
+    let squares = try NonNegativeFit(samples, choice: .bayesian)
+    #expect(abs(fit.costs[1] - 50) < abs(squares.costs[1] - 50))
+  }
+
+  @Test func `the least robust loss is found where least squares start far away`() throws {
+    // Times ten thousand times what is known of them.
+    let samples = (1...6).map { Sample(amounts: [Double($0)], known: 1e-4, time: 2 * Double($0)) }
+    let fit = try NonNegativeFit(samples, lossScale: 0.05)
+    #expect(abs(fit.costs[0] - 2) < 1e-3, "\(fit.costs)")
+    #expect(throws: FitError.outOfRange) {
+      try NonNegativeFit(
+        [Sample(amounts: [1], time: 1), Sample(amounts: [1], time: 1)], lossScale: 1)
+    }
+  }
 }

@@ -12,7 +12,10 @@ import WeftFiles
     ],
     correlations: [[1, -0.25], [-0.25, 1]], coverageFactor: 1.9875,
     residuals: [.init(window: .all, calls: 30, median: 0.0625, halfWidth: 0.25)],
-    sizes: 8...1024, nodes: 2...32,
+    sizes: 8...1024, nodes: 2...32, measured: ["all-reduce by nccl:ring/ll"],
+    scope: .init(
+      ranksPerNode: [2, 4], typeBits: [16], tuners: ["2.27.0"], ratesInNode: ["450 GB/s"],
+      ratesBetweenNodes: ["4 x 25 GB/s"]),
     held: [.init(name: "nccl.enqueue", reason: "it \"trades\" with\nsomething")])
 
   private static func written() -> CalibratedProfile {
@@ -25,10 +28,25 @@ import WeftFiles
     identity.interconnect = "slingshot-11"
     identity.library = "nccl"
     identity.date = "2026-03-31"
-    return CalibratedProfile(
+    var written = CalibratedProfile(
       identity: identity, profile: profile,
       keys: [(.ncclRingLLNetwork, 0), (.ncclNetworkEfficiency, 1)], calibration: calibration,
       data: [(file: "a b.csv", rows: 30)])
+    written.sample = RowSample(of: rows)
+    return written
+  }
+
+  private static let rows = (0..<200).map { "row \($0)" }
+
+  @Test func `rows are known again by a sample of them, in any order and among others`() throws {
+    let folder = try TemporaryFolder()
+    let file = try ProfileFile(path: try folder.write(Self.written().text, to: "p.yaml"))
+    let sample = try #require(file.sample)
+    #expect(sample.hashes.count == 16 && sample == RowSample(of: Self.rows.reversed()))
+    #expect(sample.share(in: Self.rows + ["more"]) == 1 && sample.share(in: ["more"]) == 0)
+    let half = sample.share(in: Array(Self.rows.prefix(100)))
+    #expect(half > 0.1 && half < 0.9)
+    #expect(RowSample(of: ["a", "b"]).share(in: ["b", "c"]) == 0.5)
   }
 
   @Test func `what is written is read again, the fitted keys alone`() throws {
@@ -67,7 +85,7 @@ import WeftFiles
       .init(name: "step.per-collective", value: 8e-6, standardError: 5e-7),
     ],
     correlations: [[1, -0.5], [-0.5, 1]], coverageFactor: 2.25, steps: 12, median: 0.015625,
-    halfWidth: 0.0625, gpus: 1...2, batches: 1...32)
+    halfWidth: 0.0625, gpus: 1...2, batches: 1...32, weights: "bf16")
 
   private static func stepsWritten(_ calibration: StepCalibration) -> CalibratedProfile {
     var profile = Profile(names: ["mine"])
@@ -115,6 +133,8 @@ import WeftFiles
     ("coverage_factor: 1.9875", "coverage_factor: nan", "calibration.coverage_factor"),
     ("correlations: [-0.25]", "correlations: []", "no list of 1 numbers"),
     ("correlations: [-0.25]", "correlations: [2]", "no list of 1 numbers"),
+    ("ranks_per_node: [2, 4]", "ranks_per_node: [two]", "no list of whole numbers"),
+    ("fitted_rows: [\"", "fitted_rows: [\"x", "no list of hashes"),
     ("window: all", "window: some", "'some' is not known"),
     ("value: 0.875", "value: -1", "out of range"),
   ])

@@ -41,7 +41,7 @@ import WeftFiles
     #expect(!KernelFile.isKernelFile(calls) && !KernelFile.isKernelFile("nowhere.csv"))
     let cut = try folder.write("m,n,time_us\n1,2,3\n", to: "cut.csv")
     let error = #expect(throws: InputError.self) { try KernelFile(path: cut) }
-    #expect(error?.problem == "the header lacks the column 'k'")
+    #expect(error?.problem == "the header lacks the column 'k'; it has m,n,time_us")
     let empty = try folder.write("m,n,k,time_us\n", to: "empty.csv")
     #expect(throws: InputError.self) { try KernelFile(path: empty) }
   }

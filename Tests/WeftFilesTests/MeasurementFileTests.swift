@@ -52,8 +52,14 @@ import WeftFiles
     ("", "m.csv", "the file is empty"),
     ("\n\n", "m.csv", "the file is empty"),
     ("size_bytes,time_us\n", "m.csv", "there is no measurement in the file"),
-    ("size,time_us\n8,1\n", "m.csv:1", "the header lacks the column 'size_bytes'"),
-    ("size_bytes,time_ms\n8,1\n", "m.csv:1", "the header lacks the column 'time_us'"),
+    (
+      "size,time_us\n8,1\n", "m.csv:1",
+      "the header lacks the column 'size_bytes'; it has size,time_us"
+    ),
+    (
+      "size_bytes,time_ms\n8,1\n", "m.csv:1",
+      "the header lacks the column 'time_us'; it has size_bytes,time_ms"
+    ),
     ("size_bytes,time_us,gpu,gpu\n8,1,a,b\n", "m.csv:1", "the column 'gpu' is there twice"),
     ("size_bytes,time_us\n8,nan\n", "m.csv:2", "time_us 'nan' is not a time above zero"),
     ("size_bytes,time_us\n8,inf\n", "m.csv:2", "time_us 'inf' is not a time above zero"),

@@ -105,13 +105,36 @@ import WeftFiles
 
   @Test(arguments: [
     ("gpu,m,n,k,time_us\na,1,2,3,4\n", "matrix products"),
-    ("gpu,batch,query_heads,kv_heads,time_us\na,1,2,3,4\n", "attention kernels"),
+    (
+      "gpu,batch,query_heads,kv_heads,head_dim,kv_length,time_us\na,1,2,3,4,5,6\n",
+      "attention kernels"
+    ),
     ("what,model,tp,batch,context_or_bytes,time_us\na,b,1,1,1,1\n", "decode steps"),
-    ("model,ttft_ms,tpot_ms\na,1,1\n", "a serving engine"),
+    (
+      "tensor_parallel,concurrency,prompt_tokens,output_tokens,ttft_ms,tpot_ms\n1,1,1,1,1,1\n",
+      "a serving engine"
+    ),
   ])
   func `a CSV of something else is told apart`(text: String, kind: String) {
     let error = #expect(throws: InputError.self) { try read(text, file: "m.csv") }
     #expect(error?.problem == "the file has times of \(kind), not of collectives")
+  }
+
+  @Test(arguments: [
+    (
+      "gpu,m,n,k,us\na,1,2,3,4\n", "matrix products",
+      "the header lacks the column 'time_us'; it has gpu,m,n,k,us"
+    ),
+    (
+      "model,ttft_ms,tpot_ms\na,1,1\n", "a serving engine",
+      "the header lacks the columns 'tensor_parallel', 'concurrency', 'prompt_tokens', "
+        + "'output_tokens'; it has model,ttft_ms,tpot_ms"
+    ),
+  ])
+  func `what a CSV of something else lacks is told`(text: String, kind: String, lacking: String) {
+    let error = #expect(throws: InputError.self) { try read(text, file: "m.csv") }
+    #expect(error?.problem == "the file has times of \(kind), but \(lacking)")
+    #expect(error?.fix?.hasPrefix("give the columns ") == true)
   }
 
   @Test func `a sample of a run is a CSV with columns of its own`() throws {

@@ -53,6 +53,31 @@ import WeftFiles
     #expect(error?.place == "\(folder.path)/steps.csv:\(line)")
   }
 
+  @Test(arguments: [
+    ("8,1.5,1024,8192,12.5", "concurrency: '1.5' is no whole number"),
+    ("0,16,1024,8192,12.5", "tensor_parallel: '0' is no number above zero"),
+    ("2.5,16,1024,8192,12.5", "tensor_parallel: '2.5' is no whole number"),
+    ("8,16,1024,8192,nan", "tpot_ms: 'nan' is no number above zero"),
+    ("8,16,1024", "output_tokens: '' is no number above zero"),
+  ])
+  func `a bad row is left out of the others`(row: String, reason: String) throws {
+    let header = "tensor_parallel,concurrency,prompt_tokens,output_tokens,tpot_ms\n"
+    let file = try load(header + "8,16,1024,8192,12.5\n" + row + "\n")
+    #expect(file.rows.map(\.line) == [2] && file.rows[0].isServing)
+    #expect(file.unusable.map(\.line) == [3] && file.unusable.map(\.reason) == [reason])
+    let error = #expect(throws: InputError.self) { try load(header + row + "\n") }
+    #expect(error?.place == "\(folder.path)/steps.csv:2" && error?.problem == reason)
+  }
+
+  @Test func `lacking columns are named with what the header has`() throws {
+    let error = #expect(throws: InputError.self) {
+      try load("tensor_parallel,concurrency,prompt_tokens,tokens,tpot\n1,1,1,1,1\n")
+    }
+    #expect(
+      error?.problem.contains("'output_tokens', 'tpot_ms' of tensor_parallel,concurrency") == true)
+    #expect(error?.problem.contains("are not in tensor_parallel,concurrency,prompt") == true)
+  }
+
   @Test func `files of steps are told by their header`() throws {
     let steps = try folder.write("tp,batch,context_or_bytes,time_us,what\n", to: "s.csv")
     let calls = try folder.write("size_bytes,time_us\n8,1\n", to: "c.csv")

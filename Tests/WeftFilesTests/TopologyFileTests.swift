@@ -90,7 +90,26 @@ import WeftFiles
     ("  nics: 2", "  nic: 2", 5, "'node' lacks the key 'nics'"),
     ("  cpu: amd", "  cpu: amd\n  cores: 64", 8, "unknown key 'node.cores'"),
     ("kind: switch\n", "kind: ring\n", 11, "network.kind: 'ring' is not known"),
-    ("kind: switch\n", "kind: rail\n", 11, "'network' lacks the key 'nodes_per_leaf'"),
+    (
+      "kind: switch\n",
+      "kind: rail\n  hop_latency: 0 us\n  interconnect: ideal\n  max_nodes: 4\n", 11,
+      "'network' lacks the key 'nodes_per_leaf'"
+    ),
+    // Several at once are told together.
+    (
+      "kind: switch\n", "kind: rail\n", 1,
+      "the file lacks the keys 'network.nodes_per_leaf', 'network.hop_latency', "
+        + "'network.interconnect', 'network.max_nodes'"
+    ),
+    (
+      "  cpu: amd\n  scale_up: {kind: switch, bandwidth: 450 GB/s, latency: 0.8 us}\n",
+      "  scale_up: {kind: switch}\n", 1,
+      "the file lacks the keys 'node.cpu', 'node.scale_up.bandwidth', 'node.scale_up.latency'"
+    ),
+    (
+      "  network.bandwidth: test\n  network.latency: test", "", 12,
+      "2 numbers have no source: network.bandwidth, network.latency"
+    ),
     ("gpu: h100", "gpu: h300", 3, "gpu: 'h300' is not known"),
     ("  network.latency: test", "", 13, "network.latency: '2 us' has no source"),
     (
@@ -114,7 +133,8 @@ import WeftFiles
   @Test func `groups of a dragonfly hold whole switches`() throws {
     let text = good.replacing(
       "kind: switch\n",
-      with: "kind: dragonfly\n  nodes_per_switch: 4\n  nodes_per_group: 10\n")
+      with: "kind: dragonfly\n  nodes_per_switch: 4\n  nodes_per_group: 10\n  hop_latency: 0 us\n"
+        + "  interconnect: ideal\n  max_nodes: 40\n")
     let error = #expect(throws: InputError.self) { try load(text) }
     #expect(
       error?.problem == "network.nodes_per_group: 10 is no multiple of nodes_per_switch, 4")

@@ -72,6 +72,8 @@ public struct Calibration: Hashable, Sendable {
   ///
   /// Empty where it was not kept, so that all calls count as measured.
   public var measured: [String]
+  /// What it was measured on.
+  public var scope: Scope
   /// What was left at its nominal value.
   public var held: [Held]
 
@@ -79,8 +81,7 @@ public struct Calibration: Hashable, Sendable {
   public init(
     topology: String, parameters: [Parameter], correlations: [[Double]], coverageFactor: Double,
     residuals: [Residual], sizes: ClosedRange<Int>, nodes: ClosedRange<Int>,
-    measured: [String] = [],
-    held: [Held] = []
+    measured: [String] = [], scope: Scope = Scope(), held: [Held] = []
   ) {
     precondition(correlations.count == parameters.count, "A row of correlations per parameter.")
     self.topology = topology
@@ -91,6 +92,7 @@ public struct Calibration: Hashable, Sendable {
     self.sizes = sizes
     self.nodes = nodes
     self.measured = measured
+    self.scope = scope
     self.held = held
   }
 

@@ -28,6 +28,8 @@ public struct Prediction: Sendable {
   public var largestBatch: Int?
   /// Why there is no timing: the plan is illegal or does not fit.
   public var reason: String?
+  /// Why a calibrated profile gives ``Timing/tpotInterval`` none, in words.
+  public var intervalObstacle: String?
   /// The times; nil if the plan is illegal or does not fit.
   public var timing: Timing?
   /// Tokens per second over those of the smallest GPU count asked for of this family that fits.

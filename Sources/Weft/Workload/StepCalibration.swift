@@ -7,6 +7,8 @@ public struct StepCalibration: Hashable, Sendable {
   public var model: String
   /// The engine that ran it.
   public var engine: String
+  /// The type of its weights; empty where it was not kept.
+  public var weights: String
   /// The name of the topology of the fit.
   public var topology: String
   /// The fitted terms, named by their keys; those at zero are left out.
@@ -30,7 +32,7 @@ public struct StepCalibration: Hashable, Sendable {
   public init(
     model: String, engine: String, topology: String, parameters: [Calibration.Parameter],
     correlations: [[Double]], coverageFactor: Double, steps: Int, median: Double,
-    halfWidth: Double, gpus: ClosedRange<Int>, batches: ClosedRange<Int>
+    halfWidth: Double, gpus: ClosedRange<Int>, batches: ClosedRange<Int>, weights: String = ""
   ) {
     precondition(correlations.count == parameters.count, "A row of correlations per parameter.")
     self.model = model
@@ -44,6 +46,21 @@ public struct StepCalibration: Hashable, Sendable {
     self.halfWidth = halfWidth
     self.gpus = gpus
     self.batches = batches
+    self.weights = weights
+  }
+
+  /// Why there is no interval for a prediction, in words; nil if there is one.
+  ///
+  /// Steps of one model, engine and precision with NCCL say nothing of what is missed of others.
+  func obstacle(_ request: PredictionRequest, _ library: AllReduceLibrary) -> String? {
+    let asked = [
+      (library.rawValue, AllReduceLibrary.nccl.rawValue, "all-reduces by"),
+      (request.model.name, model, "steps of"), (request.engine.name, engine, "steps under"),
+      (request.weights.rawValue, weights, "weights of"),
+    ]
+    return asked.first { own, measured, _ in !measured.isEmpty && own != measured }.map {
+      "\($0.2) \($0.0): the profile was calibrated on \($0.2) \($0.1)"
+    }
   }
 
   /// The half width of the 95 % interval of the logarithm of a TPOT.
@@ -102,9 +119,11 @@ extension PredictionRequest {
     }
     return zip(rows, changes).map { row, changes in
       guard let timing = row.timing, let tpot = timing.tpot else { return row }
+      var bounded = row
+      bounded.intervalObstacle = calibration.obstacle(self, row.allReduce)
+      guard bounded.intervalObstacle == nil else { return bounded }
       let half = calibration.halfWidth(
         changes: changes, gpus: row.gpusPerReplica, batch: timing.running)
-      var bounded = row
       bounded.timing?.tpotInterval =
         .seconds(tpot.seconds * exp(-half))
         ... .seconds(tpot.seconds * exp(half))

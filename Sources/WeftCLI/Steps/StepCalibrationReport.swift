@@ -8,13 +8,13 @@ struct StepCalibrationReport {
   var name: String?
   var date: String?
 
-  /// Fits the terms to all rows, and gives the report and the profile.
+  /// Fits the terms to all rows, and gives the report, the profile and what to warn of.
   ///
   /// - Throws: ``Failure`` and ``WorkloadError`` for rows that cannot be predicted.
-  func run() throws -> (report: Report, profile: CalibratedProfile) {
-    let rows = comparison.rows
+  mutating func run() throws -> (report: Report, profile: CalibratedProfile, warnings: [String]) {
+    let fitted = try comparison.fit(Array(comparison.rows.indices))
+    let (fit, profile, rows) = (fitted.fit, fitted.profile, fitted.rows)
     let request = comparison.request
-    let (fit, profile) = try comparison.fit(Array(rows.indices))
     let records = EngineTerms.keys.enumerated().map { index, key in
       Record([
         "parameter": .text(key.rawValue), "value": .number(fit.values[index] * 1e6),
@@ -41,14 +41,6 @@ struct StepCalibrationReport {
         "left at zero, as the rows ask for none: "
           + silent.map { EngineTerms.keys[$0].rawValue }.joined(separator: ", "))
     }
-    if silent.count + fit.held.count == records.count {
-      notes.append(
-        "no term makes the rows fit better: predictions are longer than they are, or the model, its "
-          + "precision or the engine is another")
-    }
-    if profile.stepCalibration == nil {
-      notes.append("every row was needed for the values, so predictions bear no interval")
-    }
     notes += Validation.notes(of: comparison.unusable)
     var identity = CalibratedProfile.Identity(
       name: name ?? "\(request.topology.name)-\(request.engine.name)-steps-calibrated",
@@ -63,12 +55,27 @@ struct StepCalibrationReport {
       Report(
         records,
         title: "\(request.engine.name) with \(request.model.name) on \(request.topology.name): "
-          + "\(records.count - silent.count - fit.held.count) terms from \(rows.count) rows",
-        notes: notes),
+          + "\(records.count - silent.count - fit.held.count) terms from "
+          + "\(rows.count - fit.outliers.count) rows",
+        notes: notes,
+        extra: Record([
+          "outliers": .list(fit.outliers.map { .object(Self.record(rows[$0], fit, $0)) }),
+          "unusable": .list(comparison.unusable.map { .object(Record($0)) }),
+        ])),
       CalibratedProfile(
         identity: identity, profile: profile, keys: EngineTerms.keys.map { (key: $0, term: 0) },
         calibration: nil,
-        data: files.map { file in (file: file, rows: rows.count { $0.file == file }) })
+        data: files.map { file in (file: file, rows: rows.count { $0.file == file }) }),
+      fitted.warnings
     )
+  }
+
+  /// A row that is too far from all others.
+  private static func record(_ row: StepFile.Row, _ fit: EngineFit, _ place: Int) -> Record {
+    Record([
+      "file": .text(row.file), "line": .integer(row.line),
+      "measured_ms": .number(1000 * fit.rows[place].time),
+      "predicted_ms": .number(1000 * fit.fitted[place]),
+    ])
   }
 }

@@ -16,6 +16,10 @@ struct StepComparison {
   private var timer: CachingTimer<SimulatedTimer>
   /// Names of terms that fits leave alone.
   var held: Set<String> = []
+  /// The profile that the user gave; nil if there is none.
+  var own: Profile?
+  /// What may make a comparison unfair.
+  var warnings: [String] = []
 
   init(request: PredictionRequest, rows: [StepFile.Row], unusable: [UnusableRow]) {
     self.request = request
@@ -47,7 +51,9 @@ struct StepComparison {
   }
 
   private mutating func leaveOut(_ place: Int, _ reason: String) {
-    unusable.append(UnusableRow(file: rows[place].file, line: rows[place].line, reason: reason))
+    let row = UnusableRow(file: rows[place].file, line: rows[place].line, reason: reason)
+    // Folds fit to a row more than once.
+    if !unusable.contains(row) { unusable.append(row) }
   }
 
   /// Predicts every row by a fit to the rows of other batches.
@@ -63,25 +69,40 @@ struct StepComparison {
       let own = rows.indices.filter { fold[$0] == index }
       let others = rows.indices.filter { fold[$0] != index }
       guard !own.isEmpty, !others.isEmpty else { continue }
-      let fit = try self.fit(others)
-      try predict(own, under: fit.profile)
-      let seen = Set(others.map { rows[$0].measurement.workload.batch }).sorted()
+      let fitted = try fit(others)
+      try predict(own, under: fitted.profile)
+      let seen = Set(fitted.rows.map(\.measurement.workload.batch)).sorted()
+      let far = fitted.fit.outliers.count
       notes.append(
-        "fold \(index + 1) of \(folds): fitted to \(others.count) rows, batches "
-          + seen.map(String.init).joined(separator: ", "))
+        "fold \(index + 1) of \(folds): fitted to \(fitted.rows.count) rows, batches "
+          + seen.map(String.init).joined(separator: ", ")
+          + (far > 0 ? "; \(far) of them left out, being too far from all others" : ""))
     }
     return notes
   }
 
   // MARK: Fitting
 
-  /// The engine's terms from rows, and the profile with them.
-  func fit(_ places: [Int]) throws -> (fit: EngineFit, profile: Profile) {
+  /// The engine's terms from rows, and the profile with them; a row that nothing can be predicted of
+  /// is left out.
+  mutating func fit(_ places: [Int]) throws -> Fitted {
     var timer = timer
-    let measurements = places.map { rows[$0].measurement }
+    var used: [Int] = []
+    var terms: [EngineTerms.Row] = []
+    var refusal: WorkloadError?
+    for place in places {
+      do {
+        terms += try EngineTerms.rows(of: [rows[place].measurement], in: request, timer: &timer)
+        used.append(place)
+      } catch let error as WorkloadError {
+        leaveOut(place, error.problem)
+        refusal = refusal ?? error
+      }
+    }
+    if let refusal, used.isEmpty { throw refusal }
+    let measurements = used.map { rows[$0].measurement }
     do {
-      let terms = try EngineTerms.rows(of: measurements, in: request, timer: &timer)
-      try Self.checkUnits(terms)
+      try checkUnits(terms)
       var values: [Int: Double] = [:]
       for (place, key) in EngineTerms.keys.enumerated() where held.contains(key.rawValue) {
         values[place] = request.profile[key]?.value ?? 0
@@ -93,27 +114,31 @@ struct StepComparison {
       let profile = fit.applied(
         to: request.profile, source: "fit to \(files.joined(separator: ", "))",
         calibration: fit.calibration(of: measurements, in: request))
-      return (fit, profile)
+      return Fitted(fit: fit, profile: profile, rows: used.map { rows[$0] })
     } catch let error as FitError {
       throw Failure(.badContent, "\(error)", fix: "give steps of more batches and GPU counts")
     }
   }
 
+  /// Whether all rows are serving runs, whose times are in milliseconds.
+  var isServing: Bool { rows.allSatisfy(\.isServing) }
+
   /// Refuses times that can only be of another unit.
-  private static func checkUnits(_ rows: [EngineTerms.Row]) throws(Failure) {
-    guard let verdict = UnitCheck.verdict(ofMedian: rows.map { $0.time / $0.before }) else {
+  private func checkUnits(_ terms: [EngineTerms.Row]) throws(Failure) {
+    guard let verdict = UnitCheck.verdict(ofMedian: terms.map { $0.time / $0.before }) else {
       return
     }
     throw Failure(
       .badContent, "measured steps are \(verdict.text) than predicted ones in the median",
-      fix: "check the unit of the times (time_us, tpot_ms), the model and the topology")
+      fix: "check the unit of \(isServing ? "tpot_ms" : "time_us") "
+        + "(\(verdict.units(ofMilliseconds: isServing))), the model and the topology")
   }
 
   /// Refuses rows of several systems, which do not share an engine's costs, unless they are pooled;
   /// nil where that is not on offer.
   func requireOneSystem(pooled: Bool?) throws(Failure) {
-    for column in ["system", "backend_version"] where pooled != true {
-      let values = Set(rows.map { $0.cells[column] ?? "unknown" }).sorted()
+    for column in Self.systemColumns where pooled != true {
+      let values = values(of: column)
       guard values.count > 1 else { continue }
       throw Failure(
         .badContent,
@@ -121,6 +146,15 @@ struct StepComparison {
           + values.prefix(4).map { "'\($0)'" }.joined(separator: ", "),
         fix: "choose one with --where \(column)=…" + (pooled == nil ? "" : ", or give --pool"))
     }
+  }
+
+  /// Whether the rows share a system, so that there is nothing to pool.
+  var isOfOneSystem: Bool { Self.systemColumns.allSatisfy { values(of: $0).count == 1 } }
+
+  private static let systemColumns = ["system", "backend_version"]
+
+  private func values(of column: String) -> [String] {
+    Set(rows.map { $0.cells[column] ?? "unknown" }).sorted()
   }
 
   // MARK: Results

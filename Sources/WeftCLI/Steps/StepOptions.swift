@@ -55,25 +55,72 @@ extension MeasurementOptions {
   ) throws -> StepComparison {
     let files = try measurements.map { try StepFile(path: $0) }
     let filter = try RowFilter(conditions, columns: files.flatMap(\.columns))
-    let rows = try filter.choose(from: files.flatMap(\.rows))
+    var rows = try filter.choose(from: files.flatMap(\.rows))
+    var unusable = files.flatMap(\.unusable)
     let data = try global.data()
     let model = try data.model(
       options.model ?? Self.modelName(try Self.only("model", of: rows, flag: "--model")))
     let engine = try data.engine(
       try options.engine ?? Self.only("backend", of: rows, flag: "--engine"))
-    let own = try profile.profile.map { try ProfileFile(path: $0).profile }
-    let types = try [
-      ("--dtype", options.dtype ?? (try? Self.only("precision", of: rows, flag: "--dtype"))),
-      ("--kv-dtype", options.kvDtype),
-    ].map { flag, name in try PredictCommand.type(flag, name) }
+    let weights = try options.dtype ?? Self.mostCommonPrecision(of: rows)
+    unusable += Self.leaveOut(&rows, unlike: weights)
+    let types = try [("--dtype", weights), ("--kv-dtype", options.kvDtype)].map { flag, name in
+      try PredictCommand.type(flag, name)
+    }
+    let costs = try profile.loaded(for: topology, global)
     let request = PredictionRequest(
       model: model.model, topology: topology,
-      profile: try profile.load(for: topology, global).adding(engine, beneath: own),
+      profile: costs.profile.adding(engine, beneath: costs.own),
       gpuCounts: [1], plans: [try PlanPattern("tp")], libraries: [.nccl],
       workload: try InferenceWorkload(batch: 1, prompt: 1, decode: 2), weights: types[0],
       keyValues: types[1], engine: engine.engine)
-    for warning in Self.warnings(rows, request) { Console.warn(warning, global) }
-    return StepComparison(request: request, rows: rows, unusable: files.flatMap(\.unusable))
+    var comparison = StepComparison(request: request, rows: rows, unusable: unusable)
+    comparison.own = costs.own
+    comparison.warnings = Self.warnings(rows, request) + unused(by: "decode steps")
+    return comparison
+  }
+
+  /// Takes rows of another precision out, if there are any of the one that is predicted.
+  static func leaveOut(_ rows: inout [StepFile.Row], unlike precision: String?) -> [UnusableRow] {
+    let others = rows.filter { !isPrecision($0.cells["precision"], precision) }
+    guard others.count < rows.count else { return [] }
+    rows.removeAll { !isPrecision($0.cells["precision"], precision) }
+    return others.map {
+      UnusableRow(
+        file: $0.file, line: $0.line,
+        reason: "its precision is \($0.cells["precision"] ?? ""), of the others "
+          + "\(precision ?? ""); --dtype or --where precision=… chooses another")
+    }
+  }
+
+  /// The precision of most rows that name one; nil if none does.
+  ///
+  /// - Throws: ``Failure`` if two are as common.
+  private static func mostCommonPrecision(of rows: [StepFile.Row]) throws(Failure) -> String? {
+    var counts: [(name: String, rows: Int)] = []
+    for name in rows.compactMap({ $0.cells["precision"] }) {
+      if let place = counts.firstIndex(where: { isPrecision($0.name, name) }) {
+        counts[place].rows += 1
+      } else {
+        counts.append((name, 1))
+      }
+    }
+    let most = counts.map(\.rows).max()
+    let names = counts.filter { $0.rows == most }.map(\.name)
+    guard names.count <= 1 else {
+      throw Failure(
+        .usage,
+        "--dtype is missing, and as many rows have the precision "
+          + names.sorted().joined(separator: " as "),
+        fix: "give --dtype, or choose rows with --where precision=…")
+    }
+    return names.first
+  }
+
+  /// Whether a row's precision is one that another row names; a blank one is any.
+  private static func isPrecision(_ text: String?, _ other: String?) -> Bool {
+    guard let text, let other, text != other else { return true }
+    return DataType(name: text).map { $0 == DataType(name: other) } ?? false
   }
 
   /// The one value of a column.

@@ -14,6 +14,16 @@ enum NetworkSection {
     }
   }
 
+  /// The keys that a network of a file needs; of an unknown shape those that every one has.
+  static func neededKeys(_ network: YAMLNode) -> [String] {
+    let shape = network["kind"]?.text ?? ""
+    let optional = Set(optionalKeys(of: shape).map(\.key))
+    let all =
+      ["kind"] + keys(of: shape).map(\.key) + ["bandwidth", "latency"]
+      + (shapes.contains(shape) ? common.filter { shape != "torus" || $0 != "max_nodes" } : [])
+    return all.filter { !optional.contains($0) }
+  }
+
   /// What a file of a shape may leave out.
   private static func optionalKeys(of shape: String) -> [(key: String, usual: String)] {
     let background = [("background.local", "0"), ("background.global", "0")]

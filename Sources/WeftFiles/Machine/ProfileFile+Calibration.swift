@@ -10,6 +10,11 @@ extension ProfileFile {
     let sizes = try range(&reader, "sizes")
     let nodes = try range(&reader, "nodes")
     let measured = try reader.strings("measured")
+    let scope = Calibration.Scope(
+      ranksPerNode: try counts(&reader, "ranks_per_node"),
+      typeBits: try counts(&reader, "type_bits"), tuners: try reader.strings("tuners"),
+      ratesInNode: try reader.strings("rates_in_node"),
+      ratesBetweenNodes: try reader.strings("rates_between_nodes"))
     let factor = try reader.number("coverage_factor", in: 1...1000)
     var residuals: [Calibration.Residual] = []
     for var entry in try entries(&reader, "residuals") {
@@ -36,7 +41,7 @@ extension ProfileFile {
     return Calibration(
       topology: topology, parameters: parameters, correlations: correlations,
       coverageFactor: factor, residuals: residuals, sizes: sizes, nodes: nodes,
-      measured: measured, held: held)
+      measured: measured, scope: scope, held: held)
   }
 
   /// The fitted parameters with the square of their correlations.
@@ -75,6 +80,19 @@ extension ProfileFile {
       result.append(try YAMLReader(node, path: reader.full("\(key)[\(index)]")))
     }
     return result
+  }
+
+  /// A list of whole numbers; empty if there is none.
+  private static func counts(
+    _ reader: inout YAMLReader, _ key: String
+  ) throws(InputError) -> [Int] {
+    let texts = try reader.strings(key)
+    let numbers = texts.compactMap(Int.init)
+    guard numbers.count == texts.count else {
+      throw reader.error(
+        at: key, "this is no list of whole numbers", fix: "write it like [4, 8]")
+    }
+    return numbers
   }
 
   static func range(

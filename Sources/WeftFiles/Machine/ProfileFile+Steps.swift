@@ -8,6 +8,7 @@ extension ProfileFile {
     var reader = mapping
     let model = try reader.string("model")
     let engine = try reader.string("engine")
+    let weights = try reader.optionalString("weights") ?? ""
     let topology = try reader.string("topology")
     let gpus = try range(&reader, "gpus")
     let batches = try range(&reader, "batches")
@@ -25,7 +26,8 @@ extension ProfileFile {
     return StepCalibration(
       model: model, engine: engine, topology: topology, parameters: parameters,
       correlations: correlations, coverageFactor: factor, steps: steps, median: median,
-      halfWidth: halfWidth, gpus: gpus, batches: batches)
+      halfWidth: halfWidth, gpus: gpus, batches: batches,
+      weights: weights)
   }
 }
 
@@ -35,6 +37,7 @@ extension CalibratedProfile {
     var lines = ["steps:"]
     lines.append("  model: \(quoted(calibration.model))")
     lines.append("  engine: \(quoted(calibration.engine))")
+    if !calibration.weights.isEmpty { lines.append("  weights: \(quoted(calibration.weights))") }
     lines.append("  topology: \(quoted(calibration.topology))")
     lines.append("  gpus: [\(calibration.gpus.lowerBound), \(calibration.gpus.upperBound)]")
     lines.append(

@@ -39,6 +39,8 @@ public struct CalibratedProfile: Sendable {
   public var calibration: Calibration?
   /// The files of the data with the rows used of each.
   public var data: [(file: String, rows: Int)]
+  /// The rows of the fit; nil where fitting them again on top of it counts nothing twice.
+  public var sample: RowSample?
   /// What the fit started from besides nominal values, whose other parameters are kept; nil if from
   /// these alone.
   public var base: Profile?
@@ -67,6 +69,10 @@ public struct CalibratedProfile: Sendable {
       ("environment", identity.environment), ("date", identity.date),
     ] {
       if let value { lines.append("\(key): \(quoted(value))") }
+    }
+    if let sample {
+      lines.append("# Some of the rows of the fit, which would count twice on top of it.")
+      lines.append("fitted_rows: [\(sample.texts.map(quoted).joined(separator: ", "))]")
     }
     if let calibration { lines += self.lines(of: calibration) }
     if let steps = profile.stepCalibration { lines += self.lines(of: steps) }
@@ -107,6 +113,7 @@ public struct CalibratedProfile: Sendable {
       lines.append("  # Predictions of other calls bear no interval.")
       lines.append("  measured: [\(calls)]")
     }
+    lines += self.lines(of: calibration.scope)
     lines.append("  coverage_factor: \(short(calibration.coverageFactor))")
     lines.append("  data:")
     for entry in data { lines.append("    - {file: \(quoted(entry.file)), rows: \(entry.rows)}") }
@@ -129,6 +136,15 @@ public struct CalibratedProfile: Sendable {
       }
     }
     return lines
+  }
+
+  private func lines(of scope: Calibration.Scope) -> [String] {
+    [
+      ("ranks_per_node", scope.ranksPerNode.map(String.init)),
+      ("type_bits", scope.typeBits.map(String.init)), ("tuners", scope.tuners.map(quoted)),
+      ("rates_in_node", scope.ratesInNode.map(quoted)),
+      ("rates_between_nodes", scope.ratesBetweenNodes.map(quoted)),
+    ].filter { !$0.1.isEmpty }.map { "  \($0.0): [\($0.1.joined(separator: ", "))]" }
   }
 
   /// The list of fitted parameters of a calibration.

@@ -21,6 +21,9 @@ public struct ProfileFile: Sendable {
   /// When the data was taken, or the numbers looked up, as `YYYY-MM-DD`; nil if unknown.
   public let date: String?
 
+  /// Some of the rows that the parameters were fitted to; nil if they are not known.
+  public let sample: RowSample?
+
   /// Reads a profile.
   ///
   /// - Throws: ``InputError``: `missing` if the file cannot be read, `badContent` for an unknown
@@ -41,6 +44,13 @@ public struct ProfileFile: Sendable {
     }
     profile.stepCalibration = try reader.optionalMapping("steps").map {
       mapping throws(InputError) in try Self.stepCalibration(mapping)
+    }
+    let rows = try reader.strings("fitted_rows")
+    sample = rows.isEmpty ? nil : RowSample(rows)
+    guard rows.isEmpty || sample != nil else {
+      throw reader.error(
+        at: "fitted_rows", "this is no list of hashes",
+        fix: "write the profile anew with weft calibrate, or leave the key out")
     }
     var parameters = try reader.mapping("parameters")
     for key in Profile.Key.allCases {

@@ -21,12 +21,19 @@ enum SourceList {
     let sources = try read(mapping, path: path)
     let numbers = numbers(of: mapping)
     let prefix = path.isEmpty ? "" : path + "."
-    for number in numbers where sources[number.path] == nil {
-      guard case .file = number.origin else { continue }
+    let lacking = numbers.filter { number in
+      guard case .file = number.origin else { return false }
+      return sources[number.path] == nil
+    }
+    if let number = lacking.first {
+      let all = lacking.map { prefix + $0.path }.joined(separator: ", ")
       throw InputError(
         .badContent, place: number.origin.place,
-        problem: "\(prefix)\(number.path): '\(number.text)' has no source",
-        fix: "add '\(number.path): where it comes from' under '\(prefix)sources:'")
+        problem: lacking.count == 1
+          ? "\(all): '\(number.text)' has no source"
+          : "\(lacking.count) numbers have no source: \(all)",
+        fix: "add '\(number.path): where it comes from' under '\(prefix)sources:'"
+          + (lacking.count == 1 ? "" : ", and a line for each of the others"))
     }
     for source in mapping["sources"]?.leavesByKey ?? []
     where !numbers.contains(where: { $0.path == source.key }) {

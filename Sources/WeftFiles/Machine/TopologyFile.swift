@@ -31,6 +31,7 @@ public struct TopologyFile: Sendable {
     path: String, gpus: GPUFile, overrides: [Override] = []
   ) throws(InputError) {
     var root = try YAMLDocument(path: path).root
+    try Self.checkKeys(root)
     // The GPU is named first, so that its own numbers can be set afterwards.
     root = try root.applying(overrides.filter { $0.path == "gpu" })
     let gpuName = try Self.expandGPU(&root, gpus)

@@ -13,6 +13,14 @@ struct CSVTable {
   /// The rows below the header.
   let rows: [Row]
 
+  /// What a header lacks of some columns, in words with what it has; nil if it has them all.
+  static func lacking(_ needed: [String], in header: [String]) -> String? {
+    let lacking = needed.filter { !header.contains($0) }.map { "'\($0)'" }
+    guard !lacking.isEmpty else { return nil }
+    return "the header lacks the column" + (lacking.count > 1 ? "s " : " ")
+      + lacking.joined(separator: ", ") + "; it has " + header.joined(separator: ",")
+  }
+
   /// Parses a text; `file` is what errors name.
   ///
   /// - Throws: ``InputError`` of kind `badContent` for an empty file, a column named twice, or a

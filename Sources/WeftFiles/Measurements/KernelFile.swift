@@ -42,6 +42,13 @@ public struct KernelFile: Sendable {
         || columns.contains("sequence_length"))
   }
 
+  /// The columns of such a file, of products or of attention as those that it has.
+  static func neededColumns(_ header: [String]) -> [String] {
+    if header.contains("m") { return ["m", "n", "k", "time_us"] }
+    let length = header.contains("sequence_length") ? "sequence_length" : "kv_length"
+    return ["batch", "query_heads", "kv_heads", "head_dim", length, "time_us"]
+  }
+
   /// Reads a file.
   ///
   /// - Throws: ``InputError``: `missing` if it cannot be read, `badContent` if it lacks a column or
@@ -52,13 +59,10 @@ public struct KernelFile: Sendable {
     let columns = Set(table.header)
     let isProduct = columns.contains("m")
     let length = columns.contains("sequence_length") ? "sequence_length" : "kv_length"
-    let needed =
-      isProduct
-      ? ["m", "n", "k", "time_us"]
-      : ["batch", "query_heads", "kv_heads", "head_dim", length, "time_us"]
-    if let lacking = needed.first(where: { !columns.contains($0) }) {
+    let needed = Self.neededColumns(table.header)
+    if let lacking = CSVTable.lacking(needed, in: table.header) {
       throw InputError(
-        .badContent, place: "\(path):1", problem: "the header lacks the column '\(lacking)'",
+        .badContent, place: "\(path):1", problem: lacking,
         fix: "the columns are " + needed.joined(separator: ","))
     }
     for row in table.rows {

@@ -5,17 +5,23 @@ extension MeasurementFile {
   mutating func readCSV(_ text: String) throws(InputError) {
     let table = try CSVTable(text: text, file: file)
     columns = table.header.filter { !$0.isEmpty }
-    if let kind = Self.otherKind(columns) {
+    if let (kind, needed) = Self.otherKind(columns) {
+      let lacking = CSVTable.lacking(needed, in: table.header)
       throw InputError(
         .badContent, place: "\(file):1",
-        problem: "the file has times of \(kind), not of collectives",
-        fix: "give rows of collectives with size_bytes and time_us")
+        problem: lacking.map { "the file has times of \(kind), but \($0)" }
+          ?? "the file has times of \(kind), not of collectives",
+        fix: lacking == nil
+          ? "give rows of collectives with size_bytes and time_us"
+          : "give the columns " + needed.joined(separator: ","))
     }
-    for needed in ["size_bytes", "time_us"] where !columns.contains(needed) {
-      let near = Suggestion.closest(to: needed, among: columns)
+    let needed = ["size_bytes", "time_us"]
+    if let lacking = CSVTable.lacking(needed, in: table.header) {
+      let near = needed.filter { !columns.contains($0) }
+        .compactMap { Suggestion.closest(to: $0, among: columns) }
       throw InputError(
-        .badContent, place: "\(file):1", problem: "the header lacks the column '\(needed)'",
-        fix: (near.map { "is it '\($0)'? " } ?? "") + "sizes are bytes in size_bytes, times "
+        .badContent, place: "\(file):1", problem: lacking,
+        fix: (near.first.map { "is it '\($0)'? " } ?? "") + "sizes are bytes in size_bytes, times "
           + "microseconds in time_us; all columns are " + Measurement.columns.joined(separator: ",")
       )
     }
@@ -36,14 +42,19 @@ extension MeasurementFile {
     }
   }
 
-  /// What a CSV of Weft's other measurements is of, by its columns; nil if it is of collectives.
-  private static func otherKind(_ columns: [String]) -> String? {
+  /// What a CSV of Weft's other measurements is of, by its columns, and those that it needs; nil if
+  /// it is of collectives.
+  private static func otherKind(_ columns: [String]) -> (kind: String, needed: [String])? {
     let has = Set(columns)
     if has.contains("size_bytes") { return nil }
-    if has.isSuperset(of: ["m", "n", "k"]) { return "matrix products" }
-    if has.contains("kv_heads") { return "attention kernels" }
-    if has.contains("context_or_bytes") { return "decode steps" }
-    if has.contains("ttft_ms") || has.contains("tpot_ms") { return "a serving engine" }
+    if has.isSuperset(of: ["m", "n", "k"]) {
+      return ("matrix products", KernelFile.neededColumns(columns))
+    }
+    if has.contains("kv_heads") { return ("attention kernels", KernelFile.neededColumns(columns)) }
+    if has.contains("context_or_bytes") { return ("decode steps", StepFile.steps) }
+    if has.contains("ttft_ms") || has.contains("tpot_ms") {
+      return ("a serving engine", StepFile.serving)
+    }
     return nil
   }
 

@@ -14,6 +14,8 @@ public struct StepFile: Sendable {
     public var line: Int
     /// The cells that are not blank as they were written, by the name of their column.
     public var cells: [String: String]
+    /// Whether it is a serving run, whose time is written in milliseconds.
+    public var isServing: Bool
     /// What was measured.
     public var measurement: StepMeasurement
   }
@@ -25,8 +27,8 @@ public struct StepFile: Sendable {
   /// The others, with the reason.
   public private(set) var unusable: [UnusableRow] = []
 
-  private static let steps = ["tp", "batch", "context_or_bytes", "time_us"]
-  private static let serving = [
+  static let steps = ["tp", "batch", "context_or_bytes", "time_us"]
+  static let serving = [
     "tensor_parallel", "concurrency", "prompt_tokens", "output_tokens", "tpot_ms",
   ]
 
@@ -41,80 +43,90 @@ public struct StepFile: Sendable {
 
   /// Reads a file.
   ///
+  /// What is wrong with a row leaves the row out.
   /// - Throws: ``InputError``: `missing` if it cannot be read, `badContent` if it has neither set
-  ///   of columns, or a number is none.
+  ///   of columns, or no row that can be used.
   public init(path: String) throws(InputError) {
     let table = try CSVTable(text: try TextFile.read(path), file: path)
     columns = table.header
     let isSteps = Self.steps.allSatisfy { table.header.contains($0) }
     guard isSteps || Self.serving.allSatisfy({ table.header.contains($0) }) else {
-      throw InputError(
-        .badContent, place: "\(path):1", problem: "the columns are not those of measured steps",
-        fix: "give \(Self.steps.joined(separator: ",")) or "
-          + Self.serving.joined(separator: ","))
+      throw Self.lackingColumns(table.header, place: "\(path):1")
     }
+    var first: InputError?
     for row in table.rows {
       let pairs = zip(table.header, row.cells.map(\.trimmed)).filter { !$0.1.isEmpty }
       let cells = Dictionary(pairs) { first, _ in first }
-      if let what = cells["what"], what != "decode_step" {
-        unusable.append(
-          UnusableRow(file: path, line: row.line, reason: "'\(what)' is no decode step"))
-        continue
-      }
-      let place = "\(path):\(row.line)"
-      let numbers = try Self.numbers(cells, isSteps: isSteps, place: place)
       do {
         rows.append(
           Row(
-            file: path, line: row.line, cells: cells,
-            measurement: StepMeasurement(
-              tensor: numbers.tensor,
-              workload: try InferenceWorkload(
-                batch: numbers.batch, prompt: numbers.prompt, decode: numbers.decode),
-              time: .microseconds(numbers.microseconds))))
+            file: path, line: row.line, cells: cells, isServing: !isSteps,
+            measurement: try Self.measurement(cells, isSteps: isSteps)))
       } catch {
         unusable.append(UnusableRow(file: path, line: row.line, reason: error.problem))
+        first =
+          first
+          ?? InputError(
+            .badContent, place: "\(path):\(row.line)", problem: error.problem, fix: error.fix)
       }
     }
     guard !rows.isEmpty else {
-      throw InputError(
-        .badContent, place: path, problem: "there is no decode step in the file",
-        fix: unusable.first?.reason ?? "add rows")
+      throw first
+        ?? InputError(
+          .badContent, place: path, problem: "there is no decode step in the file", fix: "add rows")
     }
   }
 
-  private struct Numbers {
-    var tensor: Int
-    var batch: Int
-    var prompt: Int
-    var decode: Int
-    var microseconds: Double
+  /// The columns that a file lacks of the set that it has more of.
+  private static func lackingColumns(_ header: [String], place: String) -> InputError {
+    let sets = [steps, serving].map { (all: $0, lacking: $0.filter { !header.contains($0) }) }
+    let nearest = sets[0].lacking.count <= sets[1].lacking.count ? sets[0] : sets[1]
+    return InputError(
+      .badContent, place: place,
+      problem: "the columns are not those of measured steps: "
+        + nearest.lacking.map { "'\($0)'" }.joined(separator: ", ") + " of "
+        + nearest.all.joined(separator: ",") + " are not in " + header.joined(separator: ","),
+      fix: "give \(steps.joined(separator: ",")) or " + serving.joined(separator: ","))
   }
 
-  private static func numbers(
-    _ cells: [String: String], isSteps: Bool, place: String
-  ) throws(InputError) -> Numbers {
-    func number(_ column: String) throws(InputError) -> Double {
+  /// What a row says.
+  ///
+  /// - Throws: ``WorkloadError`` for what is no number or makes no sense.
+  private static func measurement(
+    _ cells: [String: String], isSteps: Bool
+  ) throws(WorkloadError) -> StepMeasurement {
+    if let what = cells["what"], what != "decode_step" {
+      throw WorkloadError("'\(what)' is no decode step", fix: "leave the row out")
+    }
+    func number(_ column: String) throws(WorkloadError) -> Double {
       let text = cells[column] ?? ""
       guard let value = Double(text), value.isFinite, value > 0, value < 1e12 else {
-        throw InputError(
-          .badContent, place: place, problem: "\(column): '\(text)' is no number above zero",
+        throw WorkloadError(
+          "\(column): '\(text)' is no number above zero",
           fix: column.hasSuffix("_ms") || column.hasSuffix("_us")
             ? "write the time as a number, or leave the row out" : "write a count, such as 8")
       }
       return value
     }
-    func count(_ column: String) throws(InputError) -> Int { Int(try number(column)) }
+    func count(_ column: String) throws(WorkloadError) -> Int {
+      guard let count = Int(exactly: try number(column)) else {
+        throw WorkloadError(
+          "\(column): '\(cells[column] ?? "")' is no whole number", fix: "write a count, such as 8")
+      }
+      return count
+    }
     if isSteps {
       // A step with a cache of n tokens is the only one after a prompt of n - 1.
-      return Numbers(
-        tensor: try count("tp"), batch: try count("batch"),
-        prompt: max(1, try count("context_or_bytes") - 1), decode: 2,
-        microseconds: try number("time_us"))
+      return StepMeasurement(
+        tensor: try count("tp"),
+        workload: try InferenceWorkload(
+          batch: try count("batch"), prompt: max(1, try count("context_or_bytes") - 1), decode: 2),
+        time: .microseconds(try number("time_us")))
     }
-    return Numbers(
-      tensor: try count("tensor_parallel"), batch: try count("concurrency"),
-      prompt: try count("prompt_tokens"), decode: try count("output_tokens"),
-      microseconds: 1000 * (try number("tpot_ms")))
+    return StepMeasurement(
+      tensor: try count("tensor_parallel"),
+      workload: try InferenceWorkload(
+        batch: try count("concurrency"), prompt: try count("prompt_tokens"),
+        decode: try count("output_tokens")), time: .microseconds(1000 * (try number("tpot_ms"))))
   }
 }

@@ -38,4 +38,46 @@ import Testing
     #expect(calibration.extrapolates(bytes: 8, nodes: 4))
     #expect(!calibration.extrapolates(bytes: 1024, nodes: 8))
   }
+
+  /// What a call on so many GPUs of an A100 node, or on nodes of them, runs on.
+  private func scope(
+    _ collective: Collective = .allReduce, _ type: DataType = .fp16, nodes: Int = 1, gpus: Int = 4,
+    _ version: NCCLVersion? = NCCLVersion(2, 27, 3), on topology: Topology = a100Nodes()
+  ) -> Calibration.Scope {
+    Calibration.Scope(
+      of: CollectiveCall(collective, bytes: 1024, type: type, inPlace: false, launch: .graph),
+      layout: Layout(nodes: nodes, ranksPerNode: gpus), version: version, on: topology)
+  }
+
+  @Test func `what differs in kind from all that was measured has no interval`() {
+    var measured = calibration
+    measured.measured = ["all-reduce by nccl:ring/ll"]
+    measured.scope = scope()
+    measured.scope.formUnion(scope(.allReduce, .bf16, nodes: 2))
+    func obstacle(_ other: Calibration.Scope) -> String? {
+      measured.obstacle("all-reduce by nccl:ring/ll", on: other)
+    }
+    #expect(obstacle(scope()) == nil && obstacle(scope(nodes: 8)) == nil)
+    // 2.27.7 has the tuner of 2.27.3, and what adds nothing up has no use for its type.
+    #expect(obstacle(scope(.allReduce, .fp16, NCCLVersion(2, 27, 7))) == nil)
+    #expect(obstacle(scope(.allGather, .int8, nil)) == nil)
+    #expect(
+      obstacle(scope(gpus: 2))
+        == "2 GPUs of a node: the profile was calibrated on 4 GPUs of a node")
+    #expect(obstacle(scope(.allReduce, .int8))?.hasPrefix("sums of 8-bit elements: ") == true)
+    #expect(
+      obstacle(scope(.allReduce, .fp16, NCCLVersion(2, 30)))?.contains("tuner of 2.29.0") == true)
+    var faster = a100Nodes()
+    faster.node.scaleUp.bandwidth = .gigabytesPerSecond(1234)
+    #expect(obstacle(scope(on: faster))?.hasPrefix("links of 1.234 TB/s inside") == true)
+    var wider = a100Nodes()
+    wider.network.bandwidth = .gigabytesPerSecond(77)
+    #expect(obstacle(scope(on: wider)) == nil)
+    #expect(obstacle(scope(nodes: 2, on: wider))?.contains("x 77 GB/s: the profile") == true)
+    #expect(
+      measured.obstacle("all-gather by nccl:ring/ll", on: scope())
+        == "all-gather by nccl:ring/ll: the profile was calibrated on all-reduce by nccl:ring/ll")
+    // Profiles that do not say what they were measured on.
+    #expect(calibration.obstacle("anything", on: scope(gpus: 1)) == nil)
+  }
 }

@@ -5,15 +5,16 @@ import Testing
 
 struct StepCalibrationTests {
   private func calibration(
-    errors: [Double] = [10e-6, 2e-6], correlation: Double = 0
+    errors: [Double] = [10e-6, 2e-6], correlation: Double = 0, model: String = "llama-3.1-8b",
+    engine: String = "static", weights: String = ""
   ) -> StepCalibration {
     StepCalibration(
-      model: "m", engine: "static", topology: "a100x4",
+      model: model, engine: engine, topology: "a100x4",
       parameters: zip([Profile.Key.hostStep, .hostSequence], errors).map {
         .init(name: $0.rawValue, value: 100e-6, standardError: $1)
       },
       correlations: [[1, correlation], [correlation, 1]], coverageFactor: 2, steps: 20,
-      median: 0.01, halfWidth: 0.03, gpus: 1...4, batches: 1...8)
+      median: 0.01, halfWidth: 0.03, gpus: 1...4, batches: 1...8, weights: weights)
   }
 
   private func interval(
@@ -31,6 +32,35 @@ struct StepCalibrationTests {
 
   @Test func `without a calibration there is no interval`() throws {
     #expect(try interval(nil) == nil)
+  }
+
+  @Test func `what steps were not measured of has no interval and says so`() throws {
+    func obstacle(
+      _ calibration: StepCalibration, _ library: AllReduceLibrary = .nccl,
+      weights: DataType? = nil
+    ) throws -> String? {
+      var asked = try request(
+        Llama.small(), gpus: [4], libraries: [library], weights: weights)
+      asked.profile.stepCalibration = calibration
+      var timer = CachingTimer(AlphaBetaTimer())
+      let row = try #require(
+        try asked.bounded(try asked.predictions(timer: &timer), timer: &timer).first)
+      let timing = try #require(row.timing)
+      #expect((timing.tpotInterval == nil) == (row.intervalObstacle != nil))
+      return row.intervalObstacle
+    }
+    #expect(try obstacle(calibration()) == nil)
+    #expect(try obstacle(calibration(weights: "bf16")) == nil)
+    #expect(
+      try obstacle(calibration(), .nvrar)
+        == "all-reduces by nvrar: the profile was calibrated on all-reduces by nccl")
+    #expect(
+      try obstacle(calibration(model: "llama-3.1-70b"))
+        == "steps of llama-3.1-8b: the profile was calibrated on steps of llama-3.1-70b")
+    #expect(try obstacle(calibration(engine: "vllm"))?.hasPrefix("steps under static") == true)
+    #expect(
+      try obstacle(calibration(weights: "bf16"), weights: .fp16)
+        == "weights of fp16: the profile was calibrated on weights of bf16")
   }
 
   @Test func `terms and residuals make the interval`() throws {

@@ -6,6 +6,11 @@ extension NCCLTunerConstants {
     }
   }
 
+  /// The release that brought the constants of a version: versions that share one choose alike.
+  static func release(of version: NCCLVersion) -> NCCLVersion {
+    changes.last { $0.since <= version }?.since ?? NCCLVersion(2, 18, 0)
+  }
+
   /// A release that changed constants.
   private struct Change: Sendable {
     let since: NCCLVersion

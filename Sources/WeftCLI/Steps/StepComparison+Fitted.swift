@@ -1,0 +1,50 @@
+import Foundation
+import Weft
+import WeftCalibration
+import WeftFiles
+
+extension StepComparison {
+  /// The engine's terms fitted to rows.
+  struct Fitted {
+    var fit: EngineFit
+    /// The profile with the terms.
+    var profile: Profile
+    /// The rows of the fit.
+    var rows: [StepFile.Row]
+
+    /// With fewer rows than this beyond one per term, a fit may follow any of them.
+    private static let fewestSpare = 3
+
+    /// What makes the fit less than it seems.
+    ///
+    /// Rows that are too far from all others, the first of them in words, and what terms are left.
+    var warnings: [String] {
+      let predicted = fit.fitted
+      let texts = fit.outliers.map { place in
+        let (row, time) = (fit.rows[place], rows[place])
+        let ratio = row.time / predicted[place]
+        return "left out of the fit: \(time.file):\(time.line): "
+          + String(
+            format: "measured %.4g ms, predicted %.4g ms: %.3g times as %@", 1000 * row.time,
+            1000 * predicted[place], max(ratio, 1 / ratio), ratio > 1 ? "long" : "short")
+      }
+      var warnings = Array(texts.prefix(5))
+      if texts.count > 5 {
+        warnings.append("left out of the fit: \(texts.count - 5) more rows (see json)")
+      }
+      let spare = rows.count - fit.outliers.count - fit.fittedTerms
+      if spare < Self.fewestSpare {
+        warnings.append(
+          "\(rows.count - fit.outliers.count) rows for \(fit.fittedTerms) terms: a bad run could "
+            + "not be told from the others"
+            + (spare == 0 ? ", and predictions bear no interval" : "") + "; give more rows")
+      }
+      if fit.fittedTerms == 0 {
+        warnings.append(
+          "no term makes the rows fit better, so all of them are zero or held: predictions are longer "
+            + "than the rows without any, or the model, its precision or the engine is another")
+      }
+      return warnings
+    }
+  }
+}
