@@ -149,7 +149,7 @@ struct CallRequest {
     guard size.lanes <= 8_000_000 else {
       throw Failure(
         .usage, "\(what(fabric.ranks)) has \(size.lanes) lanes to simulate, more than 8000000",
-        fix: "use fewer nodes, or an algorithm whose nodes are all alike")
+        fix: try wayOut(on: planner))
     }
     let calls = plan.calls(isolated: isIsolated, operations: size.operations)
     return size.operations * calls * candidates(on: fabric).count
@@ -202,13 +202,26 @@ struct CallRequest {
   /// Refuses what would run for hours.
   ///
   /// - Throws: ``Failure`` that names this call.
-  func check(operations: Int, ranks: Int) throws(Failure) {
+  func check(operations: Int, on planner: Planner) throws(Failure) {
     guard operations < Self.operationLimit else {
       throw Failure(
-        .usage, "\(what(ranks)) comes to more than \(Self.operationLimit) operations",
-        fix: "use fewer nodes or sizes, or sizes that all ranks share evenly, so that one node "
-          + "may stand for all")
+        .usage,
+        "\(what(planner.fabric.ranks)) comes to more than \(Self.operationLimit) operations",
+        fix: try wayOut(on: planner))
     }
+  }
+
+  /// What helps where a simulation is too long.
+  private func wayOut(on planner: Planner) throws(Failure) -> String {
+    var fix = "use fewer nodes or sizes"
+    if let obstacle = try foldObstacle(on: planner) {
+      fix += "; every node is simulated, as \(obstacle)"
+    }
+    let fabric = ordered(planner.fabric)
+    if Plan.unknownToFormulas(fabric) == nil, try plan(planner).canRun(.analytic, on: fabric) {
+      fix += "; --network analytic has a closed form"
+    }
+    return fix
   }
 
   private func what(_ ranks: Int) -> String {

@@ -78,7 +78,7 @@ struct ConditionOptions: ParsableArguments {
       let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
       guard let name = words.first else { continue }
       let digits = String(name.reversed().prefix { $0.isASCII && $0.isNumber }.reversed())
-      guard let place = Int(digits) else {
+      guard let place = Int(digits), name != "-\(digits)" else {
         throw Failure(
           .badContent, "\(path):\(index + 1): '\(name)' does not end in a node's number",
           fix: "write the number in the machine, from 0, or a name like nid000017")
@@ -134,7 +134,12 @@ struct ConditionOptions: ParsableArguments {
         .usage, "--slow-nic names \(twice.node).\(twice.nic) twice",
         fix: "give one factor for it")
     }
-    if let both = conditions.failedNICs.first(where: nics.contains) {
+    var failed = Set<Conditions.NIC>()
+    if let twice = conditions.failedNICs.first(where: { !failed.insert($0).inserted }) {
+      throw Failure(
+        .usage, "--failed-nic names \(twice.node).\(twice.nic) twice", fix: "give it once")
+    }
+    if let both = failed.first(where: nics.contains) {
       throw Failure(
         .usage, "\(both.node).\(both.nic) is both --failed-nic and --slow-nic",
         fix: "leave one of them out: a failed NIC carries nothing, however slowly")

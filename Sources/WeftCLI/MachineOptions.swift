@@ -73,12 +73,15 @@ extension Failure {
         .usage, "--nodes \(asked): '\(topology.name)' has 1 to \(available) nodes",
         fix: topology.network == .none
           ? "give --nodes 1; this topology has no network"
-          : "give a number in that range, or change the machine with \(topology.network.resizing)")
+          : "give a number in that range"
+            + (asked > available
+              ? ", or change the machine with \(topology.network.resizing)" : ""))
     case .gpusPerNode(let asked, let available):
       self.init(
         .usage,
         "--gpus-per-node \(asked): a node of '\(topology.name)' has 1 to \(available) GPUs",
-        fix: "give a number in that range, or change the machine with --set node.gpus=N")
+        fix: "give a number in that range"
+          + (asked > available ? ", or change the machine with --set node.gpus=N" : ""))
     case .links(let asked, let available):
       self.init(
         .usage, "the machine would have \(asked) links; Weft numbers \(available)",

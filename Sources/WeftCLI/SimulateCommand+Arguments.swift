@@ -190,7 +190,7 @@ extension SimulateCommand {
     var unused = try UnusedInputs(
       fabric, overrides: machine.options.overrides, moreNodes: "give more --nodes")
     unused.add(machine.conditions, onlyLibraries: names.allSatisfy(\.isLibrary))
-    if networks?.contains(.analytic) == true { unused.addClosedForms() }
+    if networks?.contains(.analytic) == true { unused.addClosedForms(of: names) }
     unused.notes.forEach { Console.warn($0, global) }
     for (flag, isGiven, reason) in unusedFlags(names, networks, pricing, on: fabric) where isGiven {
       Console.warn("\(flag) changes nothing \(reason)", global)
@@ -266,7 +266,7 @@ extension SimulateCommand {
     var obstacle: String?
     for job in jobs {
       let once = try job.operations(on: planner)
-      try job.check(operations: operations + once, ranks: planner.fabric.ranks)
+      try job.check(operations: operations + once, on: planner)
       operations += once * trials
       seconds += try job.estimatedSeconds(once, on: planner) * Double(trials)
       isFlow = isFlow || job.network == .flow

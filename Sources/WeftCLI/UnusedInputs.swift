@@ -19,6 +19,7 @@ struct UnusedInputs {
     self.fabric = fabric
     changed = try TopologyOptions.parse(overrides).map(\.path)
     self.moreNodes = moreNodes
+    addAssumedShape()
     fabric.nodes == 1 ? addBetweenNodes() : addBetweenSwitches()
     add(changed.filter { $0 == "gpu.l2" }, "no model asks for it")
     if fabric.gpusPerNode == 1 {
@@ -42,6 +43,25 @@ struct UnusedInputs {
 // MARK: - The topology
 
 extension UnusedInputs {
+  /// Sizes that a machine takes on with another shape, if they are not given.
+  private mutating func addAssumedShape() {
+    guard changed.contains("network.kind") else { return }
+    let sizes: [(key: String, value: String)] =
+      switch fabric.topology.network.kind {
+      case .switch: []
+      case .fatTree(let nodes), .rail(let nodes): [("nodes_per_leaf", "\(nodes)")]
+      case .dragonfly(let perSwitch, let perGroup):
+        [("nodes_per_switch", "\(perSwitch)"), ("nodes_per_group", "\(perGroup)")]
+      case .torus(let size): [("dimensions", "\(size.x)x\(size.y)x\(size.z)")]
+      }
+    let assumed = sizes.filter { !changed.contains("network.\($0.key)") }
+    guard !assumed.isEmpty else { return }
+    notes.append(
+      "with the shape that --set network.kind gives, "
+        + assumed.map { "network.\($0.key)=\($0.value)" }.joined(separator: ", ")
+        + " is assumed where the machine's file has none; set it to what you mean")
+  }
+
   /// On one node nothing of what lies beyond it.
   private mutating func addBetweenNodes() {
     let inputs = changed.filter {
@@ -185,7 +205,17 @@ extension UnusedInputs {
   }
 
   /// What closed forms leave out, if one is asked for.
-  mutating func addClosedForms() {
+  mutating func addClosedForms(of names: [AlgorithmName]) {
+    let folding = names.compactMap { name -> String? in
+      guard case .plain(let plain) = name else { return nil }
+      return plain == .recursiveDoubling || plain == .halvingDoubling ? plain.rawValue : nil
+    }
+    if !folding.isEmpty && fabric.ranks.nonzeroBitCount > 1 {
+      notes.append(
+        "the closed form of \(folding.joined(separator: ", ")) has a step before and after for ranks "
+          + "beyond a power of two, in which nothing meets: up to 25 % too fast for long messages "
+          + "on \(fabric.ranks) ranks, and a step too slow for short ones; use --network event")
+    }
     guard fabric.hasFillingLinks else { return }
     let interior = fabric.topology.network.interior
     let values =

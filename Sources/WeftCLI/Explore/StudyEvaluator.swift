@@ -140,8 +140,7 @@ extension StudyEvaluator {
       let planner = try machine.planner(nodes, gpusPerNode, version)
       // A closed form takes no longer than to ask whether there is one.
       if request.network != .analytic {
-        try request.check(
-          operations: try request.operations(on: planner), ranks: planner.fabric.ranks)
+        try request.check(operations: try request.operations(on: planner), on: planner)
       }
       record = try request.answer(planner).record
     case .predict(let command, let model, let engine):

@@ -66,7 +66,7 @@ import Testing
     let schedule = RootedChain(
       .broadcast, layout: Layout(nodes: 4, ranksPerNode: 1), elements: 1 << 19, inPlace: true)
     func run(_ period: Period) throws -> SimulationResult {
-      try Simulation<RootedChain, FlowNetwork>(
+      try Simulation<RootedChain, Sluice>(
         schedule, on: fabric, costs: .ideal(elementBytes: 2, kernels: 1), calls: 4,
         period: period, foldAllowed: false
       ).run()
@@ -135,4 +135,31 @@ import Testing
     let direct = try simulate(.allPairs, .allReduce, bytes: bytes, on: fabric)
     #expect(hierarchical.time < direct.time)
   }
+}
+
+/// A network whose messages, however fast, arrive at full milliseconds only, so that calls end together.
+private struct Sluice: NetworkModel, ~Copyable {
+  private let fabric: Fabric
+  private var loads: LinkLoads
+
+  init(fabric: Fabric, fold: Fold) {
+    self.fabric = fabric
+    loads = LinkLoads(links: fabric.links)
+  }
+
+  var busiest: (link: Int, bytes: Int) { loads.busiest(on: fabric) }
+
+  mutating func start(
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
+  ) -> Bool {
+    let (route, bytes) = (messages[way: id].route, messages[way: id].bytes)
+    for link in [route.first, route.last] where link >= 0 { loads.add(bytes, to: Int(link)) }
+    let end = SimDuration.microseconds((now.microseconds / 1000).rounded(.down) * 1000 + 1000)
+    messages.arrive(id, Passage(head: end, arrival: end, slowestLink: .zero))
+    return true
+  }
+
+  mutating func handle(
+    _ event: Event, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
+  ) -> Int32 { -1 }
 }

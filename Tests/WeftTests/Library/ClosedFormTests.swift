@@ -70,6 +70,29 @@ import Testing
     }
   }
 
+  /// A root posts all its chunks at once; were they to share its link, all would end together and the
+  /// pipeline would be none.
+  @Test(arguments: [Collective.broadcast, .reduce])
+  func `what a lane posts to another one goes in order in a pipeline of flows`(
+    collective: Collective
+  ) throws {
+    for nodes in [2, 4, 16] {
+      let fabric = try Fabric(Machine.flat(), nodes: nodes)
+      let (closed, simulated) = try times(
+        "ring", bytes: 1 << 24, on: fabric, .flow, collective: collective)
+      let gap = abs(closed.time.picoseconds - simulated.time.picoseconds)
+      #expect(gap <= 100_000, "\(nodes) nodes: \(closed.time) \(simulated.time)")
+    }
+  }
+
+  /// A NIC of two nodes sends every chunk of a channel once: up in one tree, down in the other.
+  @Test(arguments: Plan.Network.simulated)
+  func `a double tree of two nodes takes what its bytes take`(network: Plan.Network) throws {
+    let fabric = try Fabric(Machine.flat(), nodes: 2)
+    let (closed, simulated) = try times("tree", bytes: 1 << 26, on: fabric, network)
+    #expect(abs(closed.time.seconds / simulated.time.seconds - 1) < 0.01, "\(closed) \(simulated)")
+  }
+
   @Test func `a ring slowed by its links between nodes stays on them`() throws {
     // In-node hops are nearly free, so the NICs are never idle and the data waits for them.
     let fabric = try Fabric(

@@ -9,6 +9,9 @@
 /// Flows of the same way have the same rate, so they are shared out as one bundle: a computation
 /// takes time by the ways in use, not by the flows, and only the flow of a bundle that ends first has
 /// an event.
+///
+/// What a lane posts whole to another lane goes one message after the other, as through a queue pair:
+/// the connection is what shares links. A lane that feeds a message in itself does one at a time.
 struct FlowNetwork: NetworkModel, ~Copyable {
   /// A message under way; it has the index of the message.
   struct Flow {
@@ -19,6 +22,14 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     /// Its place in the bundle's pairing heap: the first flow below it, and the next beside it.
     var child: Int32 = -1
     var sibling: Int32 = -1
+  }
+
+  /// A message's place among those that were posted to its connection.
+  struct Posted: BitwiseCopyable {
+    /// The connection while the message is under way; -1 if it is in no such order.
+    var connection: Int32 = -1
+    /// The message that goes when this one has gone; -1 if there is none.
+    var behind: Int32 = -1
   }
 
   /// The flows of one way and one limit.
@@ -71,6 +82,10 @@ struct FlowNetwork: NetworkModel, ~Copyable {
   /// The links of the message that starts.
   var way = Slab<Int32>()
 
+  /// By connection, how many messages are posted and under way, and the last of them.
+  private var connections = PortTable(lanes: 16)
+  private var posted = Slab<Posted>()
+
   var flows = Slab<Flow>()
   /// The number of flows so far.
   var order = 0
@@ -111,14 +126,49 @@ struct FlowNetwork: NetworkModel, ~Copyable {
   mutating func start(
     _ id: Int32, at now: SimDuration, messages: inout MessageTable, queue: inout EventQueue
   ) -> Bool {
-    let route = messages[way: id].route
-    let bytes = messages[way: id].bytes
-    messages[way: id].head = now + route.latency
-    guard bytes > 0 else {
-      let end = now + route.latency
+    guard messages[way: id].bytes > 0 else {
+      let end = now + messages[way: id].route.latency
       messages.arrive(id, Passage(head: end, arrival: end, slowestLink: .zero))
       return true
     }
+    guard messages[way: id].sourceRate < .max || isNext(id, key: messages[id].key) else {
+      return false
+    }
+    begin(id, at: now, messages: &messages)
+    requestSettling(at: now, queue: &queue)
+    return false
+  }
+
+  /// Posts a message to its connection; false if another one goes first.
+  private mutating func isNext(_ id: Int32, key: UInt64) -> Bool {
+    while posted.count <= Int(id) { posted.append(Posted()) }
+    let connection = connections.port(key)
+    posted[Int(id)] = Posted(connection: connection)
+    let before = connections[connection].used > 0 ? connections[connection].last : -1
+    connections[connection].used += 1
+    connections[connection].last = id
+    guard before >= 0 else { return true }
+    posted[Int(before)].behind = id
+    return false
+  }
+
+  /// The message that goes after one that has gone; -1 if there is none.
+  private mutating func next(after id: Int32) -> Int32 {
+    guard posted.count > Int(id), case let own = posted[Int(id)], own.connection >= 0 else {
+      return -1
+    }
+    connections[own.connection].used -= 1
+    posted[Int(id)] = Posted()
+    return own.behind
+  }
+
+  /// Puts a message on the links of its way.
+  private mutating func begin(
+    _ id: Int32, at now: SimDuration, messages: inout MessageTable
+  ) {
+    let route = messages[way: id].route
+    let bytes = messages[way: id].bytes
+    messages[way: id].head = now + route.latency
     way.removeAll()
     way.append(route.first)
     if messages[id].crossesNodes && started.count > 0 {
@@ -140,8 +190,6 @@ struct FlowNetwork: NetworkModel, ~Copyable {
     add(
       id, bytes: Double(bytes), limit: sourceRate == .max ? .infinity : Double(sourceRate) / 1e12,
       at: now)
-    requestSettling(at: now, queue: &queue)
-    return false
   }
 
   mutating func handle(
@@ -171,6 +219,8 @@ struct FlowNetwork: NetworkModel, ~Copyable {
         head: messages[way: id].head ?? now, arrival: now + messages[way: id].route.latency,
         slowestLink: SimDuration(rounding: linkTime),
         sourceLimit: SimDuration(rounding: alone - linkTime)))
+    let following = next(after: id)
+    if following >= 0 { begin(following, at: now, messages: &messages) }
     return id
   }
 
