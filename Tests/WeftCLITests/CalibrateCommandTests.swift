@@ -305,6 +305,8 @@ import Testing
     #expect(try rows("size_bytes=1K|2K") == "# overall: 2 calls")
     #expect(try rows("size_bytes>=16K") == "# overall: 3 calls")
     #expect(try rows("nodes<=1K").contains("'1K' is no number"))
+    #expect(try rows("bytes=1M").contains("no file has the column 'bytes'"))
+    #expect(try rows("bytes=1M").contains("did you mean 'size_bytes'?"))
   }
 
   @Test func `what changes nothing for these rows is told`() throws {
