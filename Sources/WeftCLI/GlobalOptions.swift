@@ -82,12 +82,14 @@ enum Output {
   /// Refuses an output that would replace what was read.
   static func check(_ path: String?, replacesNoneOf inputs: [String]) throws(Failure) {
     guard let path else { return }
-    func resolved(_ path: String) -> String {
-      URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
-    }
     guard let input = inputs.first(where: { resolved($0) == resolved(path) }) else { return }
     throw Failure(
       .usage, "the output \(path) is the input \(input)", fix: "give -o another file")
+  }
+
+  /// The path that a file has whatever way it is named.
+  static func resolved(_ path: String) -> String {
+    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
   }
 
   /// Writes to a file by renaming a finished one into place, or to standard output.

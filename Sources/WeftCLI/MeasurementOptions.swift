@@ -40,6 +40,12 @@ struct MeasurementOptions: ParsableArguments {
         .usage, "there is nothing to compare with",
         fix: "name files of measured times with --measurements FILE…")
     }
+    var seen = Set<String>()
+    if let file = measurements.first(where: { !seen.insert(Output.resolved($0)).inserted }) {
+      throw Failure(
+        .usage, "--measurements names \(file) twice, and its rows would count twice",
+        fix: "name each file once")
+    }
     if let library, !["nccl", "nvrar"].contains(library) {
       throw Failure(
         .usage, "unknown library '\(library)'",

@@ -100,9 +100,14 @@ struct RowFilter {
       guard columns.contains(condition.column) else {
         var seen = Set<String>()
         let known = columns.filter { seen.insert($0).inserted }
+        // `bytes` is more letters away from `size_bytes` than a mistyped name may be.
+        let whole =
+          Suggestion.closest(to: condition.column, among: known) != nil
+          ? nil : known.first { $0.split(separator: "_").contains(condition.column[...]) }
         throw Failure(
           .usage, "--where: no file has the column '\(condition.column)'",
-          fix: Failure.suggestion(condition.column, known))
+          fix: (whole.map { "did you mean '\($0)'? " } ?? "")
+            + Failure.suggestion(condition.column, known))
       }
       conditions.append(condition)
     }

@@ -245,6 +245,16 @@ extension SimulateCommand {
     Console.warn(warning, global)
   }
 
+  /// Says where intervals rest on calls that were started in another way.
+  func warnOfOtherLaunch(_ records: [Record], _ profile: Profile) {
+    guard let measured = profile.calibration?.scope.launches, !measured.isEmpty,
+      !measured.contains(launch.rawValue), records.contains(where: { $0["low_us"]?.number != nil })
+    else { return }
+    Console.warn(
+      "the profile was calibrated on calls started by \(measured.joined(separator: ", ")): its "
+        + "intervals know nothing of what --launch \(launch.rawValue) costs", global)
+  }
+
   /// Says where all rows are of NCCL and none of them waits for the host that launches its kernels.
   func warnOfLaunch(_ jobs: [CallRequest], _ outcomes: [CallRequest.Outcome]) {
     let waits = zip(jobs, outcomes).contains { job, outcome in

@@ -126,6 +126,7 @@ struct SimulateCommand: ParsableCommand {
       return try Interval.added(to: records, samples, profile, fabric.topology)
     }
     progress.finish()
+    warnOfOtherLaunch(records, profile)
     try warnOfProfile(jobs, records, planner, version, costs)
     try global.emit(
       Report(

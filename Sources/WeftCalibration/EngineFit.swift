@@ -56,6 +56,24 @@ public struct EngineFit: Sendable {
   /// The number of terms that were fitted and are not zero.
   public var fittedTerms: Int { values.indices.count { values[$0] > 0 && !held.contains($0) } }
 
+  /// The terms that were fitted, with those at zero that count as often in all steps but for a factor:
+  /// the steps do not say which of them it is.
+  public var indistinguishable: [(term: Int, others: [Int])] {
+    func share(_ row: EngineTerms.Row, _ other: Int, _ term: Int) -> Double {
+      row.counts[other] / row.counts[term]
+    }
+    return values.indices.filter { values[$0] > 0 && !held.contains($0) }.compactMap { term in
+      let others = values.indices.filter { other in
+        guard values[other] == 0, !held.contains(other), let first = rows.first else {
+          return false
+        }
+        let own = share(first, other, term)
+        return own > 0 && rows.allSatisfy { abs(share($0, other, term) / own - 1) < 1e-9 }
+      }
+      return others.isEmpty ? nil : (term, others)
+    }
+  }
+
   /// The predicted times with the terms in place, in seconds.
   public var fitted: [Double] {
     rows.map { row in row.predicted + zip(values, row.counts).map(*).reduce(0, +) }

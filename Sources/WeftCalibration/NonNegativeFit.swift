@@ -121,8 +121,9 @@ public struct NonNegativeFit: Hashable, Sendable {
         lossScale.isFinite
         ? try robust(samples, used, lossScale) : try leastSquares(samples, used)
       let score = score(solution, samples.count, choice)
+      // Of kinds that no sample tells apart the first is kept, whatever the last bits say.
       guard solution.costs.allSatisfy({ $0 >= 0 && $0.isFinite }),
-        score < best?.score ?? .infinity
+        score < (best?.score ?? .infinity) - (choice == .bayesian ? 1e-6 : 0)
       else { continue }
       best = (used, solution, score)
     }

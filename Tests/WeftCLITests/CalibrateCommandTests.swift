@@ -80,6 +80,12 @@ import Testing
     #expect(spread[0] < spread[1] && spread[1] < spread[2] && spread[3] < spread[4])
     #expect(spread[0] != spread[3] && spread[2] != spread[4])
 
+    let eager = try weft(
+      "simulate all-reduce --topology dgx-a100 --gpus-per-node 2 --size 4K --profile \(profile) "
+        + "--nccl-version 2.27.3 --launch eager")
+    let own = "the profile was calibrated on calls started by graph"
+    #expect(eager.errors.contains(own) && !drawn.errors.contains(own), "\(eager.errors)")
+
     let two = try weft(
       "simulate all-reduce --topology dgx-a100 --size 4K --profile \(profile) --profile \(profile)")
     #expect(two.status == 64 && two.errors.contains("--profile is given 2 times"))
@@ -134,6 +140,15 @@ import Testing
       "calibrate --topology dgx-a100 --measurements \(products(gpu: "a100", factor: 1)) "
         + "--profile \(profile)")
     #expect(other.status == 0 && !other.errors.contains("count twice"), "\(other.errors)")
+  }
+
+  @Test func `a file named twice is refused`() throws {
+    let other = folder.path + "/./m.csv"
+    for command in ["calibrate", "validate"] {
+      let outcome = try weft("\(command) --topology dgx-a100 --measurements \(file) \(other)")
+      #expect(outcome.status == 64 && outcome.output.isEmpty)
+      #expect(outcome.errors.contains("names \(other) twice"), "\(outcome.errors)")
+    }
   }
 
   @Test func `kernels that a profile was fitted to are not fitted on top of it`() throws {
@@ -290,6 +305,8 @@ import Testing
     #expect(try rows("size_bytes=1K|2K") == "# overall: 2 calls")
     #expect(try rows("size_bytes>=16K") == "# overall: 3 calls")
     #expect(try rows("nodes<=1K").contains("'1K' is no number"))
+    #expect(try rows("bytes=1M").contains("no file has the column 'bytes'"))
+    #expect(try rows("bytes=1M").contains("did you mean 'size_bytes'?"))
   }
 
   @Test func `what changes nothing for these rows is told`() throws {

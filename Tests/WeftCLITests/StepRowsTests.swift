@@ -154,5 +154,12 @@ import Testing
       #expect(rows[0]["tpot_low_ms"] is NSNull, "\(outcome.errors)")
       #expect((rows[0]["no_interval"] as? String)?.hasPrefix(reason) == true)
     }
+    let file = try folder.write(
+      "model,tp,batch,context_or_bytes,time_us\nmistral-7b-v0.3,1,1,128,4800\n", to: "other.csv")
+    let line = "validate \(Self.steps) --measurements \(file) --profile \(profile)"
+    let outcome = try WeftProcess(line.split(separator: " ").map(String.init))
+    #expect(
+      outcome.output.contains("# no interval for steps of mistral-7b-v0.3: the profile was"),
+      "\(outcome.output) \(outcome.errors)")
   }
 }

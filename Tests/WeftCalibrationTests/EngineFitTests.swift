@@ -99,4 +99,18 @@ import WeftFiles
     let calibration = try #require(fit.calibration(of: steps, in: request))
     #expect(calibration.steps == 5 && calibration.halfWidth < 1e-3)
   }
+
+  @Test func `terms that no step tells apart are named`() throws {
+    let alike = try EngineFit(
+      (1...8).map {
+        EngineTerms.Row(
+          time: 1e-3 + 1e-4 * Double($0), predicted: 1e-4 * Double($0), before: 1e-3,
+          counts: [1, 65, Double($0), 300])
+      })
+    #expect(alike.values[1...] == [0, 0, 0] && abs(alike.values[0] / 1e-3 - 1) < 1e-6)
+    #expect(alike.indistinguishable.map(\.term) == [0])
+    #expect(alike.indistinguishable.map(\.others) == [[1, 3]])
+    let fit = try fit(try steps([.hostStep: 300e-6]))
+    #expect(fit.indistinguishable.flatMap(\.others).allSatisfy { $0 != 1 })
+  }
 }

@@ -113,4 +113,16 @@ import Testing
         [Sample(amounts: [1], time: 1), Sample(amounts: [1], time: 1)], lossScale: 1)
     }
   }
+
+  @Test func `of kinds that no sample tells apart the first is kept`() throws {
+    let samples = (1...9).map {
+      Sample(amounts: [1, 161, 77.7], known: 3 * Double($0), time: (3 * Double($0) + 2))
+    }
+    for place in samples.indices {
+      var rest = samples
+      rest.remove(at: place)
+      let fit = try NonNegativeFit(rest, choice: .bayesian, lossScale: 0.05)
+      #expect(abs(fit.costs[0] - 2) < 1e-6 && fit.costs[1] == 0 && fit.costs[2] == 0)
+    }
+  }
 }

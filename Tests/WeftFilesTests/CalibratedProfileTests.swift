@@ -15,7 +15,7 @@ import WeftFiles
     sizes: 8...1024, nodes: 2...32, measured: ["all-reduce by nccl:ring/ll"],
     scope: .init(
       ranksPerNode: [2, 4], typeBits: [16], tuners: ["2.27.0"], ratesInNode: ["450 GB/s"],
-      ratesBetweenNodes: ["4 x 25 GB/s"]),
+      ratesBetweenNodes: ["4 x 25 GB/s"], launches: ["eager", "graph"]),
     held: [.init(name: "nccl.enqueue", reason: "it \"trades\" with\nsomething")])
 
   private static func written() -> CalibratedProfile {

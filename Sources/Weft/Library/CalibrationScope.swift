@@ -14,17 +14,20 @@ extension Calibration {
     public var ratesInNode: [String]
     /// The NICs of a node and the rate of each, if messages left one.
     public var ratesBetweenNodes: [String]
+    /// How kernels were started, which takes no interval away, as hardly a time answers to it.
+    public var launches: [String]
 
     /// Creates a scope; of nothing in particular unless said.
     public init(
       ranksPerNode: [Int] = [], typeBits: [Int] = [], tuners: [String] = [],
-      ratesInNode: [String] = [], ratesBetweenNodes: [String] = []
+      ratesInNode: [String] = [], ratesBetweenNodes: [String] = [], launches: [String] = []
     ) {
       self.ranksPerNode = ranksPerNode
       self.typeBits = typeBits
       self.tuners = tuners
       self.ratesInNode = ratesInNode
       self.ratesBetweenNodes = ratesBetweenNodes
+      self.launches = launches
     }
 
     /// The scope of one call.
@@ -43,7 +46,8 @@ extension Calibration {
         tuners: version.map { [NCCLTunerConstants.release(of: $0).description] } ?? [],
         ratesInNode: layout.ranksPerNode > 1 ? ["\(topology.node.scaleUp.bandwidth)"] : [],
         ratesBetweenNodes: layout.nodes > 1
-          ? ["\(topology.node.nics) x \(topology.network.bandwidth)"] : [])
+          ? ["\(topology.node.nics) x \(topology.network.bandwidth)"] : [],
+        launches: [call.launch.rawValue])
     }
 
     /// Adds what other calls were measured on.
@@ -56,6 +60,7 @@ extension Calibration {
       tuners = joined(tuners, other.tuners)
       ratesInNode = joined(ratesInNode, other.ratesInNode)
       ratesBetweenNodes = joined(ratesBetweenNodes, other.ratesBetweenNodes)
+      launches = joined(launches, other.launches)
     }
 
     /// What of another scope is not in this one, with what is, in words; nil if all of it is.

@@ -41,6 +41,12 @@ struct StepCalibrationReport {
         "left at zero, as the rows ask for none: "
           + silent.map { EngineTerms.keys[$0].rawValue }.joined(separator: ", "))
     }
+    for (term, others) in fit.indistinguishable {
+      notes.append(
+        "\(EngineTerms.keys[term].rawValue) stands for "
+          + others.map { EngineTerms.keys[$0].rawValue }.joined(separator: ", ")
+          + " too, as all rows have as many of them")
+    }
     notes += Validation.notes(of: comparison.unusable)
     var identity = CalibratedProfile.Identity(
       name: name ?? "\(request.topology.name)-\(request.engine.name)-steps-calibrated",

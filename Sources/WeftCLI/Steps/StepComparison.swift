@@ -13,6 +13,8 @@ struct StepComparison {
   private(set) var unusable: [UnusableRow]
   /// What is predicted of each row; nil where nothing is.
   private var predictions: [Prediction.Timing?]
+  /// Why a calibrated profile gives predictions no interval.
+  private var obstacles: Set<String> = []
   private var timer: CachingTimer<SimulatedTimer>
   /// Names of terms that fits leave alone.
   var held: Set<String> = []
@@ -43,6 +45,7 @@ struct StepComparison {
       do {
         let answer = try asked.bounded(try asked.predictions(timer: &timer), timer: &timer).first
         predictions[place] = answer?.timing
+        if let obstacle = answer?.intervalObstacle { obstacles.insert(obstacle) }
         if let reason = answer?.reason { leaveOut(place, reason) }
       } catch let error as WorkloadError {
         leaveOut(place, error.problem)
@@ -210,7 +213,7 @@ struct StepComparison {
         "\(waiting) rows have more requests than memory holds; waiting and computing again are in "
           + "no prediction")
     }
-    notes += first + Validation.notes(of: unusable)
+    notes += first + Interval.notes(Array(obstacles)) + Validation.notes(of: unusable)
     if listing && !asData {
       return Report(
         list, title: title,

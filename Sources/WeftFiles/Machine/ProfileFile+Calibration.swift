@@ -14,7 +14,8 @@ extension ProfileFile {
       ranksPerNode: try counts(&reader, "ranks_per_node"),
       typeBits: try counts(&reader, "type_bits"), tuners: try reader.strings("tuners"),
       ratesInNode: try reader.strings("rates_in_node"),
-      ratesBetweenNodes: try reader.strings("rates_between_nodes"))
+      ratesBetweenNodes: try reader.strings("rates_between_nodes"),
+      launches: try reader.strings("launches"))
     let factor = try reader.number("coverage_factor", in: 1...1000)
     var residuals: [Calibration.Residual] = []
     for var entry in try entries(&reader, "residuals") {

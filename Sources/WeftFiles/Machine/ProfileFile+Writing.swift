@@ -143,7 +143,7 @@ public struct CalibratedProfile: Sendable {
       ("ranks_per_node", scope.ranksPerNode.map(String.init)),
       ("type_bits", scope.typeBits.map(String.init)), ("tuners", scope.tuners.map(quoted)),
       ("rates_in_node", scope.ratesInNode.map(quoted)),
-      ("rates_between_nodes", scope.ratesBetweenNodes.map(quoted)),
+      ("rates_between_nodes", scope.ratesBetweenNodes.map(quoted)), ("launches", scope.launches),
     ].filter { !$0.1.isEmpty }.map { "  \($0.0): [\($0.1.joined(separator: ", "))]" }
   }
 
