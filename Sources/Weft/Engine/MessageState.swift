@@ -60,6 +60,8 @@ struct MessageWay {
   var sourceRate = 0
   /// The lane that has done its part on the message and awaits the last byte; -1 if none.
   var drainer: Int32 = -1
+  /// Whether it goes after what its lane has posted to the same lane before.
+  var isQueued = false
 
   init() {}
 

@@ -214,6 +214,7 @@ extension Simulation where Network: ~Copyable {
       start = post(id, departure.bytes, from: index, at: start)
     }
     messages.renew(id, departure, injected: start)
+    messages[way: id].isQueued = costs.proxy == nil && departure.sourceRate == .max
     if costs.streamGrain != nil { keepDeparture(id) }
     if !announcesLate { announce(id) }
     if start == departure.time {

@@ -11,7 +11,8 @@
 /// an event.
 ///
 /// What a lane posts whole to another lane goes one message after the other, as through a queue pair:
-/// the connection is what shares links. A lane that feeds a message in itself does one at a time.
+/// the connection is what shares links. A lane that feeds a message in itself does one at a time, and
+/// what a proxy posts goes side by side (docs/decisions.md).
 struct FlowNetwork: NetworkModel, ~Copyable {
   /// A message under way; it has the index of the message.
   struct Flow {
@@ -131,7 +132,7 @@ struct FlowNetwork: NetworkModel, ~Copyable {
       messages.arrive(id, Passage(head: end, arrival: end, slowestLink: .zero))
       return true
     }
-    guard messages[way: id].sourceRate < .max || isNext(id, key: messages[id].key) else {
+    guard !messages[way: id].isQueued || isNext(id, key: messages[id].key) else {
       return false
     }
     begin(id, at: now, messages: &messages)

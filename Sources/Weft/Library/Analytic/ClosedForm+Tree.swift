@@ -1,11 +1,9 @@
-/// The double binary tree: up and down its depth for the first chunk, and an interval for each other
-/// while chunks go one way only, or twice that for all of them while they go both ways.
+/// The double binary tree: up and down its depth for the first chunk, one interval for each other.
 ///
-/// `max(2 (D hop_net + (G - 1) hop_node) + (chunks - 1) interval / 2, 2 hop_net + chunks interval)`,
-/// with D the depth of the tree of nodes.
+/// `2 (D hop_net + (G - 1) hop_node) + (chunks - 1) interval`, with D the depth of the tree of nodes.
 /// Below the root a node's two children meet at its NIC, so their chunks take twice as long on it;
 /// an inner node of one tree is a leaf of the other, so a NIC carries three messages of a chunk in
-/// its own tree and one of the other; of two nodes, one per channel. Source: Sanders, Speck and Träff 2009,
+/// its own tree and one of the other; of two nodes with a GPU each, one per channel. Source: Sanders, Speck and Träff 2009,
 /// doi:10.1016/j.parco.2009.09.001.
 extension Tree: ClosedFormSchedule {
   func closedForm(on machine: AnalyticMachine) -> ClosedForm? {
@@ -28,16 +26,7 @@ extension Tree: ClosedFormSchedule {
       form.breakdown.add(machine.working(elements: chunk), times: 2 * (depth - 1))
     }
     form.breakdown.add(machine.working(elements: chunk), times: 2)
-    let both = interval(chunk, on: machine)
-    if depth > 0 {
-      var full = machine.launch
-      full.add(single.time, times: 2)
-      full.add(both, times: chunks - 1)
-      form.breakdown.add(both.divided(by: 2), times: chunks - 1)
-      form.breakdown = form.breakdown.orLonger(full)
-    } else {
-      form.breakdown.add(both, times: chunks - 1)
-    }
+    form.breakdown.add(interval(chunk, on: machine), times: chunks - 1)
     // Channels differ by an element at most; chunks are counted for each.
     let lengths = (0..<channels).map { Region(offset: 0, count: elements).part($0, of: channels) }
     let count = lengths.reduce(0) { $0 + ($1.count + chunkElements - 1) / chunkElements }
@@ -78,7 +67,7 @@ extension Tree: ClosedFormSchedule {
       heads[machine.fabric.nic(ofGPU: gpu, stripe: 2 * channel)] += 1
     }
     let onNIC = heads.max() ?? 1
-    let own = layout.nodes > 2 ? 3 : 1
+    let own = layout.nodes > 2 ? 3 : layout.ranksPerNode > 1 ? 2 : 1
     let far = machine.hop(
       elements: chunk, crossesNodes: true,
       sharing: onNIC == 1 ? own : max(own, (own + 1) * onNIC / 2),
