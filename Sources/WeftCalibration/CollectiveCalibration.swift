@@ -28,7 +28,7 @@ public struct CollectiveCalibration: Sendable {
     /// The logarithmic error from which errors count linearly.
     public var lossScale = 0.05
     /// Operations of one pass over the calls of the fit; longer calls are left to the residuals.
-    public var operations = 90_000
+    public var operations = 150_000
     /// Names of terms to leave alone.
     public var held: Set<String> = []
 
@@ -147,12 +147,14 @@ public struct CollectiveCalibration: Sendable {
 
   /// The observations without the longest ones, so that a pass takes no more operations than given.
   ///
-  /// Long messages tell of rates what shorter ones tell too. A tenth stays whatever it takes.
+  /// Those between nodes count twice, as a step of the fit simulates a call once for every term that
+  /// it answers to, and they answer to terms of NICs and proxies as well. Long messages tell of rates what shorter ones tell too. A tenth stays whatever it takes.
   private static func withinBudget(
     _ observations: [Observation], _ model: CollectiveModel, _ profile: Profile, _ budget: Int
   ) throws -> [Observation] {
     let weights = try observations.map {
       try model.operations($0.sample, profile, limit: 50_000_000)
+        * ($0.sample.layout.nodes > 1 ? 2 : 1)
     }
     let order = observations.indices.sorted { (weights[$0], $0) < (weights[$1], $1) }
     var kept = Set<Int>()
