@@ -148,7 +148,8 @@ public struct CollectiveCalibration: Sendable {
   /// The observations without the longest ones, so that a pass takes no more operations than given.
   ///
   /// Those between nodes count twice, as a step of the fit simulates a call once for every term that
-  /// it answers to, and they answer to terms of NICs and proxies as well. Long messages tell of rates what shorter ones tell too. A tenth stays whatever it takes.
+  /// it answers to, and they answer to terms of NICs and proxies as well. Long messages tell of rates
+  /// what shorter ones tell too. A tenth stays whatever it takes.
   private static func withinBudget(
     _ observations: [Observation], _ model: CollectiveModel, _ profile: Profile, _ budget: Int
   ) throws -> [Observation] {
