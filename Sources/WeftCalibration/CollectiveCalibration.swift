@@ -147,7 +147,7 @@ public struct CollectiveCalibration: Sendable {
 
   /// The observations without the longest ones, so that a pass takes no more operations than given.
   ///
-  /// Those between nodes count twice, as a step of the fit simulates a call once for every term that
+  /// Those between nodes count for more, as a step of the fit simulates a call once for every term that
   /// it answers to, and they answer to terms of NICs and proxies as well. Long messages tell of rates
   /// what shorter ones tell too. A tenth stays whatever it takes.
   private static func withinBudget(
@@ -155,7 +155,7 @@ public struct CollectiveCalibration: Sendable {
   ) throws -> [Observation] {
     let weights = try observations.map {
       try model.operations($0.sample, profile, limit: 50_000_000)
-        * ($0.sample.layout.nodes > 1 ? 2 : 1)
+        * ($0.sample.layout.nodes > 1 ? 5 : 3) / 3
     }
     let order = observations.indices.sorted { (weights[$0], $0) < (weights[$1], $1) }
     var kept = Set<Int>()
