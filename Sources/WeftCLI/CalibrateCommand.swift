@@ -39,7 +39,9 @@ struct CalibrateCommand: ParsableCommand {
     let file = try topology.load(global)
     if topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     try Output.checkFolder(of: global.output)
-    try Output.check(global.output, replacesNoneOf: rowsOptions.measurements)
+    // A fit on top of a profile may take its place.
+    try Output.check(
+      global.output, replacesNoneOf: rowsOptions.measurements + [topology.topology])
     if try rowsOptions.areSteps() { return try calibrateSteps(file.topology) }
     try steps.checkUnused()
     let costs = try start.loaded(for: file.topology, global)
@@ -102,12 +104,16 @@ struct CalibrateCommand: ParsableCommand {
   private func calibrateKernels(_ topology: Topology, _ costs: ProfileOptions.Loaded) throws {
     let kernels = KernelCalibration(
       topology: topology, nominal: costs.profile, held: Set(fitting.hold), name: name, date: date)
-    let measured = try KernelRows(rowsOptions.measurements, on: topology)
+    let measured = try KernelRows(
+      rowsOptions.measurements, on: topology, pooled: fitting.pool)
     let twice = try costs.warning(ofRows: measured.identities)
-    let (report, profile) = try global.timed("the calibration") { try kernels.run(measured) }
+    let (report, profile, warnings) = try global.timed("the calibration") {
+      try kernels.run(measured)
+    }
     try emit(
       report, profile, .kernels, costs.own,
-      warnings: measured.warnings + twice + rowsOptions.unused(by: "kernels"))
+      warnings: measured.warnings + warnings + twice + rowsOptions.unused(by: "kernels")
+        + (fitting.pool && measured.gpus.count < 2 ? [ValidateCommand.idlePool] : []))
   }
 
   /// Fits files of decode steps or serving runs.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Weft
+import WeftCalibration
 import WeftFiles
 
 extension Failure {
@@ -174,6 +175,12 @@ struct ProfileOptions: ParsableArguments {
     let nominal = try global.data().nominalProfile(for: topology)
     guard let profile else { return Loaded(profile: nominal, nominal: nominal) }
     let file = try ProfileFile(path: profile)
+    let fitted = file.profile.calibration?.parameters ?? []
+    if let unknown = fitted.first(where: { CalibrationTerm.named($0.name) == nil })?.name {
+      throw Failure(
+        .badContent, "\(profile): calibration.parameters has the unknown term '\(unknown)'",
+        fix: Failure.suggestion(unknown, CalibrationTerm.all.map(\.name)))
+    }
     if let note = file.mismatch(with: topology) ?? file.transfer(to: topology) {
       Console.warn(note, global)
     }

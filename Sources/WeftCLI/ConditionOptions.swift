@@ -38,10 +38,13 @@ struct ConditionOptions: ParsableArguments {
       valueName: "node.nic"))
   var failedNIC: [String] = []
 
-  @Option(help: "The mean of random delays of every launch, such as '2 us'.")
+  @Option(
+    parsing: .unconditional, help: "The mean of random delays of every launch, such as '2 us'.")
   var launchJitter: String?
 
-  @Option(help: "The mean of random delays of every message between nodes, such as '1 us'.")
+  @Option(
+    parsing: .unconditional,
+    help: "The mean of random delays of every message between nodes, such as '1 us'.")
   var networkJitter: String?
 
   /// The placement that the flags ask for.

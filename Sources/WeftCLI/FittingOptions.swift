@@ -65,7 +65,6 @@ struct FittingOptions: ParsableArguments {
       if maxParameters != nil { flags.append("--max-parameters") }
       if suggest { flags.append("--suggest") }
     }
-    if measured == .kernels && pool { flags.append("--pool") }
     return flags.map { "\($0) changes nothing for measured \(measured.name)" }
   }
 }

@@ -79,10 +79,12 @@ enum Output {
     }
   }
 
-  /// Refuses an output that would replace what was read.
+  /// Refuses an output that would replace what was read; names of what is shipped are no files.
   static func check(_ path: String?, replacesNoneOf inputs: [String]) throws(Failure) {
     guard let path else { return }
-    guard let input = inputs.first(where: { resolved($0) == resolved(path) }) else { return }
+    guard FileManager.default.fileExists(atPath: path),
+      let input = inputs.first(where: { resolved($0) == resolved(path) })
+    else { return }
     throw Failure(
       .usage, "the output \(path) is the input \(input)", fix: "give -o another file")
   }

@@ -6,8 +6,7 @@ enum Interval {
   /// The records with `low_us` and `high_us` where a sample says what was simulated, and why others
   /// have none.
   ///
-  /// The interval is a factor of the time, so it holds for another network model too; no link is
-  /// faster there either.
+  /// Fits simulate with `flow`, so times of other network models bear none.
   static func added(
     to records: [Record], _ samples: [CollectiveSample?], _ profile: Profile, _ topology: Topology
   ) throws -> (records: [Record], notes: [String]) {
@@ -35,7 +34,8 @@ enum Interval {
   /// have it.
   private static let reason = "no_interval"
   private static let uncalibrated =
-    "what no profile is calibrated on: plain schedules, isolated calls, --tune"
+    "what no profile is calibrated on: plain schedules, isolated calls, --tune, --network other than "
+    + "flow"
 
   /// Why predictions have no interval, a line for each reason.
   static func notes(_ obstacles: [String]) -> [String] {

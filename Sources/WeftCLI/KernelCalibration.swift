@@ -18,10 +18,23 @@ struct KernelCalibration {
     var unseen: [Double]
     var nominal: [Double]
     var rows: Int
+
+    /// That nominal values predict these rows as well as a fit predicts those that it has not seen.
+    var warning: String? {
+      guard let unseen = Accuracy.figures(unseen), let nominal = Accuracy.figures(nominal),
+        unseen.median >= nominal.median
+      else { return nil }
+      return
+        "\(kind): a fit to half of the shapes predicts the others no better than nominal values "
+        + "(median \(Validation.short(unseen.median)) against "
+        + "\(Validation.short(nominal.median)) %): check the GPU, the type and the versions"
+    }
   }
 
-  /// Fits every kind of kernel, and gives the report and the profile.
-  func run(_ rows: KernelRows) throws -> (report: Report, profile: CalibratedProfile) {
+  /// Fits every kind of kernel, and gives the report, the profile and what to warn of.
+  func run(
+    _ rows: KernelRows
+  ) throws -> (report: Report, profile: CalibratedProfile, warnings: [String]) {
     var parts: [Part] = []
     if !rows.products.isEmpty {
       parts.append(try part("gemm", rows.products, held: held) { [$0.n, $0.k] })
@@ -50,7 +63,7 @@ struct KernelCalibration {
     var written = CalibratedProfile(
       identity: identity, profile: profile, keys: keys, calibration: nil, data: rows.data)
     written.sample = RowSample(of: rows.identities)
-    return (report(parts, rows), written)
+    return (report(parts, rows), written, parts.compactMap(\.warning))
   }
 
   /// Fits one kind, and every half of its shapes alone to predict the other.
@@ -63,6 +76,12 @@ struct KernelCalibration {
     let shapes = Set(all.map { shape($0.form) }).sorted { $0.lexicographicallyPrecedes($1) }
     let places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($1, $0 % 2) })
     do {
+      // Repeats of a shape say nothing of how times follow from shapes.
+      let different = Set(all.map { "\($0.form)" }).count
+      let needed = Form.keys.count { !held.contains($0.rawValue) } + 1
+      guard different >= needed else {
+        throw FitError.tooFewSamples(count: different, needed: needed)
+      }
       var unseen: [Double] = []
       for half in 0...1 {
         let other = all.filter { places[shape($0.form)] != half }

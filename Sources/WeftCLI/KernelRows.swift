@@ -8,6 +8,8 @@ struct KernelRows {
   private(set) var decodes: [KernelFit.Observation<DecodeAttention>] = []
   private(set) var prefills: [KernelFit.Observation<PrefillAttention>] = []
   private var unusable: [UnusableRow] = []
+  /// The GPUs that rows name.
+  private(set) var gpus = Set<String>()
   /// The files with the rows used of each.
   private(set) var data: [(file: String, rows: Int)] = []
   /// Rows of shapes that no form is meant for.
@@ -17,10 +19,13 @@ struct KernelRows {
 
   /// Reads files for a machine.
   ///
-  /// - Throws: ``InputError`` for a file, ``Failure`` if no row can be used.
-  init(_ paths: [String], on topology: Topology) throws {
+  /// - Throws: ``InputError`` for a file, ``Failure`` if no row can be used, or they are of several
+  ///   GPUs and not to be pooled.
+  init(_ paths: [String], on topology: Topology, pooled: Bool) throws {
     for path in paths {
       let file = try KernelFile(path: path)
+      gpus.formUnion(
+        file.gpus.map { topology.gpu.isNamed(in: $0) ? topology.gpu.title : $0 })
       let others = file.gpus.filter { !topology.gpu.isNamed(in: $0) }.sorted()
       if !others.isEmpty {
         warnings.append(
@@ -31,6 +36,12 @@ struct KernelRows {
       let before = count
       for row in file.rows { add(row) }
       data.append((file: path, rows: count - before))
+    }
+    guard pooled || gpus.count < 2 else {
+      throw Failure(
+        .badContent,
+        "the kernels are of \(gpus.count) GPUs: \(gpus.sorted().joined(separator: ", "))",
+        fix: "give those of one, or fit them together with --pool")
     }
     guard count > 0 else {
       throw Failure(

@@ -121,7 +121,9 @@ struct PredictCommand: ParsableCommand {
     let batches = try self.batches()
     let changes = try whatIf.map { try WhatIf($0) }
     try Output.checkFolder(of: global.output)
-    try Output.check(global.output, replacesNoneOf: [measured].compactMap { $0 })
+    try Output.check(
+      global.output,
+      replacesNoneOf: [measured, topology, model].compactMap { $0 } + [engine] + profile.profiles)
     if global.format == .csv && (explain || !changes.isEmpty) {
       Console.warn(
         "CSV has no place for what --explain and --what-if say: use table or json", global)

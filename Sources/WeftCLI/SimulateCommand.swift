@@ -95,6 +95,10 @@ struct SimulateCommand: ParsableCommand {
     let type = try self.sizes.type()
     let asked = try self.sizes.sizes(on: fabric.topology.gpu)
     try Output.checkFolder(of: global.output)
+    try Output.check(
+      global.output,
+      replacesNoneOf: [self.machine.options.topology] + profile.profiles
+        + [self.machine.conditions.hostfile].compactMap { $0 } + CommaList.parse(algorithm))
     let names = try CommaList.parse(algorithm)
       .map { text throws(Failure) in try Self.parseAlgorithm(text) }
     let networks = try parseNetworks()
@@ -193,7 +197,9 @@ struct SimulateCommand: ParsableCommand {
   ) -> CollectiveSample? {
     switch job.name {
     case .nccl, .nvrar:
-      guard job.pricing == .library && !job.isIsolated && !tune else { return nil }
+      guard job.pricing == .library && !job.isIsolated && !tune && job.network == .flow else {
+        return nil
+      }
       let fabric = planner.fabric
       return CollectiveSample(
         algorithm: job.name, version: version,

@@ -52,7 +52,9 @@ struct ValidateCommand: ParsableCommand {
     let file = try self.topology.load(global)
     if self.topology.showTopology { return try global.emit(TopologyCommand.report(file)) }
     let topology = file.topology
-    try Output.check(global.output, replacesNoneOf: rowsOptions.measurements)
+    try Output.check(
+      global.output,
+      replacesNoneOf: rowsOptions.measurements + self.profile.profiles + [self.topology.topology])
     if try rowsOptions.areSteps() { return try validateSteps(topology) }
     try steps.checkUnused()
     if try rowsOptions.areKernels() { return try validateKernels(topology) }
@@ -127,7 +129,7 @@ struct ValidateCommand: ParsableCommand {
     for (flag, _) in unused { Console.warn("\(flag) changes nothing for kernels", global) }
     for warning in rowsOptions.unused(by: "kernels") { Console.warn(warning, global) }
     let costs = try profile.loaded(for: topology, global)
-    let measured = try KernelRows(rowsOptions.measurements, on: topology)
+    let measured = try KernelRows(rowsOptions.measurements, on: topology, pooled: true)
     for warning in measured.warnings { Console.warn(warning, global) }
     let parts = measured.errors(topology.gpu, costs.profile)
     let nominal = measured.errors(topology.gpu, costs.nominal)

@@ -114,6 +114,11 @@ import Testing
       #expect(row["low_us"] is NSNull && row["high_us"] is NSNull)
       #expect((row["no_interval"] as? String)?.hasPrefix(reason) == true, "\(row)")
     }
+    let both = try weft(
+      own + "--gpus-per-node 2 --nccl-version 2.27.3 --network flow,event --format json")
+    let root = try JSONSerialization.jsonObject(with: Data(both.output.utf8)) as? [String: Any]
+    let rows = try #require(root?["results"] as? [[String: Any]])
+    #expect(rows.map { $0["low_us"] is NSNull } == [false, true], "\(both.output)")
     let predicted = try weft(
       "predict --model llama-3.1-8b --topology dgx-a100 --gpus 2 --profile \(profile)")
     #expect(
@@ -340,6 +345,28 @@ import Testing
     #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
   }
 
+  @Test(arguments: ["simulate all-reduce --size 1K", "validate --measurements FILE"])
+  func `an output that is the profile is refused, and so is one with an unknown term`(
+    command: String
+  ) throws {
+    let profile = folder.path + "/own.yaml"
+    _ = try weft("calibrate --topology dgx-a100 --measurements \(file) -o \(profile)")
+    let job =
+      command.replacing("FILE", with: file) + " --topology dgx-a100 --profile \(profile)"
+    let before = try String(contentsOfFile: profile, encoding: .utf8)
+    let outcome = try weft("\(job) -o \(profile)")
+    #expect(outcome.status == 64 && outcome.errors.contains("is the input"), "\(outcome.errors)")
+    #expect(try String(contentsOfFile: profile, encoding: .utf8) == before)
+    let line = try #require(
+      before.split(separator: "\n").first { $0.hasPrefix("    - name: nccl.") })
+    _ = try folder.write(before.replacing(line + "\n", with: line + "e\n"), to: "own.yaml")
+    let typed = try weft(job)
+    let name = line.dropFirst("    - name: ".count)
+    #expect(typed.status == 65, "\(typed.errors) \(before)")
+    #expect(typed.errors.contains("the unknown term '\(name)e'"), "\(typed.errors)")
+    #expect(typed.errors.contains("did you mean '\(name)'?"), "\(typed.errors)")
+  }
+
   /// Products as fast as this GPU's memory and peak, but for a factor.
   private func products(gpu: String, factor: Double) throws -> String {
     let rows = [512, 1024, 2048, 4096, 8192].flatMap { n in
@@ -366,6 +393,26 @@ import Testing
     let other = try weft(
       "calibrate --topology dgx-a100 --measurements \(products(gpu: "h100-sxm", factor: 1))")
     #expect(other.errors.contains("has kernels of h100-sxm"), "\(other.errors)")
+  }
+
+  @Test func `kernels of several GPUs are no fit unless pooled, and repeats of a shape are none`()
+    throws
+  {
+    let own = try String(contentsOfFile: products(gpu: "a100", factor: 1), encoding: .utf8)
+    let both =
+      own
+      + own.replacing("a100,", with: "b200,").split(separator: "\n").dropFirst()
+      .joined(separator: "\n")
+    let mixed = try folder.write(both, to: "mixed.csv")
+    let refused = try weft("calibrate --topology dgx-a100 --measurements \(mixed)")
+    #expect(refused.status == 65 && refused.errors.contains("the kernels are of 2 GPUs"))
+    #expect(try weft("calibrate --topology dgx-a100 --measurements \(mixed) --pool").status == 0)
+    let lines = own.split(separator: "\n")
+    let repeats = [lines[0]] + Array(repeating: lines[5], count: 30)
+    let equal = try folder.write(repeats.joined(separator: "\n"), to: "equal.csv")
+    let few = try weft("calibrate --topology dgx-a100 --measurements \(equal)")
+    #expect(
+      few.status == 65 && few.errors.contains("gemm: 1 measurements are too few"), "\(few.errors)")
   }
 
   @Test func `kernels are validated, and options that they have no use for are told`() throws {

@@ -31,12 +31,14 @@ import Testing
     ("--slow-gpu 99:2", 64, "no rank 99", "name a rank"),
     ("--slow-gpu 0:2 --slow-gpu 0:3", 64, "--slow-gpu names rank 0 twice", "one factor"),
     ("--slow-nic 0.1:2 --slow-nic 0.1:3", 64, "--slow-nic names 0.1 twice", "one factor"),
+    ("--failed-nic 0.1 --failed-nic 0.1", 64, "--failed-nic names 0.1 twice", "once"),
     ("--slow-nic 0.1:2 --failed-nic 0.1", 64, "0.1 is both", "leave one"),
     ("--network analytic --failed-nic 0.1", 64, "slow (--failed-nic", "use event or flow"),
     ("--network analytic --slow-gpu 1:2", 64, "broken or slow", "leave analytic out"),
     ("--network analytic --launch-jitter 1us", 64, "random delays", "leave analytic out"),
     ("--network analytic --placement random", 64, "where nodes and ranks lie", "analytic"),
     ("--hostfile /dev/null", 65, "names no node", "a node per line"),
+    ("--launch-jitter -1us", 64, "--launch-jitter: ", "time"),
     ("--launch-jitter 2", 64, "--launch-jitter: '2' has no unit", "2 us"),
     ("--network-jitter 2s", 64, "out of range", "up to 1 s"),
     ("--hostfile nowhere.txt", 66, "cannot read nowhere.txt", "a node per line"),
@@ -77,6 +79,15 @@ import Testing
     #expect(times[0] < 1.1 * times[1], "\(times) us")
   }
 
+  @Test func `what is too long to simulate is answered with why and with a formula`() throws {
+    let outcome = try weft(
+      "simulate all-gather --topology dgx-h100 --nodes 131072 --set network.max_nodes=131072 "
+        + "--size 64M --algorithm ring")
+    #expect(outcome.status == 64)
+    #expect(outcome.errors.contains("every node is simulated, as nodes are not equally far apart"))
+    #expect(outcome.errors.contains("--network analytic has a closed form"))
+  }
+
   @Test func `a hostfile places nodes by the numbers in their names`() throws {
     let folder = try TemporaryFolder()
     let near = try folder.write("nid000000\nnid000001 slots=4 # here\n\n2\n3\n", to: "near")
@@ -88,6 +99,10 @@ import Testing
     let outcome = try weft(
       "simulate all-reduce --topology perlmutter --nodes 2 --hostfile \(bad)")
     #expect(outcome.status == 65 && outcome.errors.contains("bad:2: 'login'"))
+    let negative = try folder.write("-1\n0\n", to: "negative")
+    let refused = try weft(
+      "simulate all-reduce --topology perlmutter --nodes 2 --hostfile \(negative)")
+    #expect(refused.status == 65 && refused.errors.contains("negative:1: '-1' does not end in"))
   }
 
   @Test func `trials give a median between percentiles, and repeat`() throws {

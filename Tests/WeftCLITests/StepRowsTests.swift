@@ -115,8 +115,17 @@ import Testing
     let rows = Array(try steps().prefix(3))
     let (root, errors) = try calibrated(rows, Self.steps)
     #expect(errors.contains("a bad run could not be told from the others"), "\(errors)")
-    #expect(try warnings(root).contains { $0.hasPrefix("2 rows for") })
+    #expect(try warnings(root).contains { $0.hasPrefix("2 different steps for") })
     #expect(try calibrated(try steps(), Self.steps).errors.isEmpty)
+  }
+
+  @Test func `repeats of one step give no interval`() throws {
+    let one = try #require(try steps().first)
+    let (root, _) = try calibrated(Array(repeating: one, count: 9), Self.steps)
+    #expect(
+      try warnings(root).contains {
+        $0.hasPrefix("1 different steps for 1 terms") && $0.contains("bear no interval")
+      })
   }
 
   @Test(arguments: [(1e3, "microseconds"), (1e-3, "seconds")])

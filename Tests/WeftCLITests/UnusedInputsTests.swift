@@ -45,6 +45,14 @@ import Testing
     ),
     ("perlmutter --nodes 2 --placement cyclic", "--placement cyclic changes nothing", "ring"),
     (
+      "perlmutter --nodes 2 --set network.kind=torus",
+      "with the shape that --set network.kind gives, network.dimensions=8x8x8 is assumed", "set it"
+    ),
+    (
+      "flat --nodes 3 --algorithm recursive-doubling --network analytic",
+      "the closed form of recursive-doubling has a step before and after", "--network event"
+    ),
+    (
       "flat --nodes 4 --placement random", "--placement changes nothing: all nodes",
       "hop_latency"
     ),

@@ -65,6 +65,7 @@ import WeftFiles
     ("size_bytes,time_us\n8,inf\n", "m.csv:2", "time_us 'inf' is not a time above zero"),
     ("size_bytes,time_us\n8,1\n8,-3\n", "m.csv:3", "time_us '-3' is not a time above zero"),
     ("size_bytes,time_us\n8,0\n", "m.csv:2", "time_us '0' is not a time above zero"),
+    ("size_bytes,time_us\n8,1e300\n", "m.csv:2", "time_us '1e300' is not a time above zero"),
     ("size_bytes,time_us\n8,fast\n", "m.csv:2", "time_us 'fast' is not a time above zero"),
     ("size_bytes,time_us\n8.5,1\n", "m.csv:2", "size_bytes '8.5' is not a whole number"),
     ("size_bytes,time_us\n8K,1\n", "m.csv:2", "size_bytes '8K' is not a whole number"),

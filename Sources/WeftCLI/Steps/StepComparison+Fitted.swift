@@ -11,6 +11,8 @@ extension StepComparison {
     var profile: Profile
     /// The rows of the fit.
     var rows: [StepFile.Row]
+    /// The different steps among them.
+    var different: Int
 
     /// With fewer rows than this beyond one per term, a fit may follow any of them.
     private static let fewestSpare = 3
@@ -32,12 +34,14 @@ extension StepComparison {
       if texts.count > 5 {
         warnings.append("left out of the fit: \(texts.count - 5) more rows (see json)")
       }
-      let spare = rows.count - fit.outliers.count - fit.fittedTerms
+      let different = max(1, different - fit.outliers.count)
+      let spare = different - fit.fittedTerms
       if spare < Self.fewestSpare {
         warnings.append(
-          "\(rows.count - fit.outliers.count) rows for \(fit.fittedTerms) terms: a bad run could "
-            + "not be told from the others"
-            + (spare == 0 ? ", and predictions bear no interval" : "") + "; give more rows")
+          "\(different) different steps for \(fit.fittedTerms) terms: a bad run could not be told "
+            + "from the others"
+            + (spare <= 0 ? ", and predictions bear no interval" : "")
+            + "; give rows of more batches, prompts or GPU counts")
       }
       if fit.fittedTerms == 0 {
         warnings.append(

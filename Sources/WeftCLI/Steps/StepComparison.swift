@@ -114,10 +114,19 @@ struct StepComparison {
       let files = rows.reduce(into: [String]()) {
         if !$0.contains($1.file) { $0.append($1.file) }
       }
+      // Repeats of a step tell of noise alone, not of what other steps take.
+      let different = Set(
+        measurements.map { measurement in
+          var step = measurement
+          step.time = .zero
+          return step
+        }
+      ).count
       let profile = fit.applied(
         to: request.profile, source: "fit to \(files.joined(separator: ", "))",
-        calibration: fit.calibration(of: measurements, in: request))
-      return Fitted(fit: fit, profile: profile, rows: used.map { rows[$0] })
+        calibration: different > fit.fittedTerms
+          ? fit.calibration(of: measurements, in: request) : nil)
+      return Fitted(fit: fit, profile: profile, rows: used.map { rows[$0] }, different: different)
     } catch let error as FitError {
       throw Failure(.badContent, "\(error)", fix: "give steps of more batches and GPU counts")
     }

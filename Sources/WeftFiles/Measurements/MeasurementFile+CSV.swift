@@ -114,9 +114,9 @@ private struct CSVRow {
   /// A time above zero; nil if the cell is blank.
   func time(_ column: String) throws(InputError) -> Double? {
     guard let text = cells[column] else { return nil }
-    guard let time = Double(text), time > 0, time.isFinite else {
+    guard let time = Double(text), time > 0, time < 1e10 else {
       throw error(
-        "\(column) '\(text)' is not a time above zero",
+        "\(column) '\(text)' is not a time above zero and below 1e10",
         fix: "write microseconds like 12.5, or leave the cell blank")
     }
     return time
