@@ -38,7 +38,7 @@ import Testing
     ("--network analytic --launch-jitter 1us", 64, "random delays", "leave analytic out"),
     ("--network analytic --placement random", 64, "where nodes and ranks lie", "analytic"),
     ("--hostfile /dev/null", 65, "names no node", "a node per line"),
-    ("--launch-jitter -1us", 64, "--launch-jitter: ", "time"),
+    ("--launch-jitter -1us", 64, "--launch-jitter: '-1us' is not a time", "2 us"),
     ("--launch-jitter 2", 64, "--launch-jitter: '2' has no unit", "2 us"),
     ("--network-jitter 2s", 64, "out of range", "up to 1 s"),
     ("--hostfile nowhere.txt", 66, "cannot read nowhere.txt", "a node per line"),
@@ -81,7 +81,7 @@ import Testing
 
   @Test func `what is too long to simulate is answered with why and with a formula`() throws {
     let outcome = try weft(
-      "simulate all-gather --topology dgx-h100 --nodes 131072 --set network.max_nodes=131072 "
+      "simulate all-reduce --topology dgx-h100 --nodes 131072 --set network.max_nodes=131072 "
         + "--size 64M --algorithm ring")
     #expect(outcome.status == 64)
     #expect(outcome.errors.contains("every node is simulated, as nodes are not equally far apart"))

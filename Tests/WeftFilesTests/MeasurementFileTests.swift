@@ -61,12 +61,27 @@ import WeftFiles
       "the header lacks the column 'time_us'; it has size_bytes,time_ms"
     ),
     ("size_bytes,time_us,gpu,gpu\n8,1,a,b\n", "m.csv:1", "the column 'gpu' is there twice"),
-    ("size_bytes,time_us\n8,nan\n", "m.csv:2", "time_us 'nan' is not a time above zero"),
-    ("size_bytes,time_us\n8,inf\n", "m.csv:2", "time_us 'inf' is not a time above zero"),
-    ("size_bytes,time_us\n8,1\n8,-3\n", "m.csv:3", "time_us '-3' is not a time above zero"),
-    ("size_bytes,time_us\n8,0\n", "m.csv:2", "time_us '0' is not a time above zero"),
-    ("size_bytes,time_us\n8,1e300\n", "m.csv:2", "time_us '1e300' is not a time above zero"),
-    ("size_bytes,time_us\n8,fast\n", "m.csv:2", "time_us 'fast' is not a time above zero"),
+    (
+      "size_bytes,time_us\n8,nan\n", "m.csv:2",
+      "time_us 'nan' is not a time above zero and below 1e10"
+    ),
+    (
+      "size_bytes,time_us\n8,inf\n", "m.csv:2",
+      "time_us 'inf' is not a time above zero and below 1e10"
+    ),
+    (
+      "size_bytes,time_us\n8,1\n8,-3\n", "m.csv:3",
+      "time_us '-3' is not a time above zero and below 1e10"
+    ),
+    ("size_bytes,time_us\n8,0\n", "m.csv:2", "time_us '0' is not a time above zero and below 1e10"),
+    (
+      "size_bytes,time_us\n8,1e300\n", "m.csv:2",
+      "time_us '1e300' is not a time above zero and below 1e10"
+    ),
+    (
+      "size_bytes,time_us\n8,fast\n", "m.csv:2",
+      "time_us 'fast' is not a time above zero and below 1e10"
+    ),
     ("size_bytes,time_us\n8.5,1\n", "m.csv:2", "size_bytes '8.5' is not a whole number"),
     ("size_bytes,time_us\n8K,1\n", "m.csv:2", "size_bytes '8K' is not a whole number"),
     ("size_bytes,time_us\n-8,1\n", "m.csv:2", "size_bytes '-8' is out of range"),
