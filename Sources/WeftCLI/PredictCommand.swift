@@ -229,9 +229,7 @@ extension Profile {
     }
     return loaded
   }
-}
 
-extension Profile {
   /// Whether a prediction answers to any of these parameters.
   fileprivate func isAnswered(by rows: [Prediction]) -> Bool {
     let ledgers = rows.compactMap(\.timing).flatMap { [$0.prefill, $0.decode].compactMap { $0 } }

@@ -147,7 +147,7 @@ extension SimulateCommand {
   ///
   /// - Returns: The sizes but for those of a range that are too small for all ranks to share; all if
   ///   they are all too small.
-  func warn(
+  func checked(
     sizes asked: [Int], type: DataType, _ collective: Collective, on fabric: Fabric
   ) -> [Int] {
     let ranks = fabric.ranks

@@ -105,7 +105,7 @@ struct SimulateCommand: ParsableCommand {
     let pricing = try parsePricing()
     let version = try checkVersion()
     try names.forEach { try checkFile($0.value, $0.text, asked) }
-    let sizes = warn(sizes: asked, type: type, collective, on: fabric)
+    let sizes = checked(sizes: asked, type: type, collective, on: fabric)
     try warnOfUnused(names.map(\.value), networks, pricing, on: fabric)
     let costs = try loadProfile(names.map(\.value), networks, pricing, for: fabric.topology)
     let profile = costs.profile

@@ -115,8 +115,7 @@ public struct CollectiveCalibration: Sendable {
     let all = try model.seconds(observations.map(\.sample), under: [profile])[0]
     let residuals = zip(all, observations).map { log($0 / $1.seconds) }
     self.residuals = residuals
-    let limit = Outliers.limit(residuals, lossScale: options.lossScale)
-    outliers = residuals.indices.filter { abs(residuals[$0]) > limit }
+    outliers = Outliers.places(in: residuals, lossScale: options.lossScale)
     nominalErrors = zip(used, start).map { $1 / $0.seconds - 1 }
     self.answering = answering.map(\.term)
     self.used = samples

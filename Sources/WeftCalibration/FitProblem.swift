@@ -44,21 +44,7 @@ final class FitProblem {
   }
 
   /// What the solver squares: `sign(r) sqrt(2 rho(r))`.
-  func squared(_ residual: Double) -> Double {
-    guard lossScale.isFinite else { return residual }
-    let ratio = residual / lossScale
-    // The plain form loses all digits of small residuals.
-    let root = (1 + ratio * ratio).squareRoot()
-    return residual * (2 / (root + 1)).squareRoot()
-  }
-
-  /// The derivative of ``squared(_:)``.
-  func squaredSlope(_ residual: Double) -> Double {
-    guard lossScale.isFinite else { return 1 }
-    let ratio = residual / lossScale
-    let root = (1 + ratio * ratio).squareRoot()
-    return ((root + 1) / 2).squareRoot() / root
-  }
+  func squared(_ residual: Double) -> Double { RobustLoss.root(residual, lossScale) }
 
   /// The sums of losses at points of the solver.
   func costs(at coordinates: [[Double]]) throws -> [Double] {
@@ -66,7 +52,7 @@ final class FitProblem {
   }
 
   func cost(_ residuals: [Double]) -> Double {
-    residuals.reduce(0) { $0 + squared($1) * squared($1) } / 2
+    residuals.reduce(0) { $0 + RobustLoss.value($1, lossScale) } / 2
   }
 
   /// The residuals at a point of the solver.
@@ -85,7 +71,7 @@ final class FitProblem {
     last = (coordinates, linear.residuals)
     let inner = zip(parameters, coordinates).map { $0.slope($1) }
     return zip(linear.residuals, linear.jacobian).map { residual, row in
-      let outer = squaredSlope(residual)
+      let outer = RobustLoss.rootSlope(residual, lossScale)
       return zip(row, inner).map { $0 * $1 * outer }
     }
   }

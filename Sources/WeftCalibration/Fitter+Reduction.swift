@@ -136,12 +136,7 @@ extension Fitter {
 
   /// The pseudo-Huber loss of some calls.
   private func loss(_ fit: NonlinearFit, _ rows: [Int]) -> Double {
-    let scale = options.lossScale
-    return rows.reduce(0) { sum, row in
-      let residual = fit.residuals[row]
-      let ratio = residual / scale
-      return sum + residual * residual / ((1 + ratio * ratio).squareRoot() + 1)
-    }
+    rows.reduce(0) { $0 + RobustLoss.value(fit.residuals[$1], options.lossScale) } / 2
   }
 
   /// The terms to hold after a fit, with the reasons.

@@ -90,9 +90,8 @@ public struct NonNegativeFit: Hashable, Sendable {
   /// costs are worth having.
   private static func outliers(_ samples: [Sample], _ lossScale: Double) throws(FitError) -> [Int] {
     let (used, solution) = try best(samples, .leastSquares, lossScale)
-    let errors = samples.map { log($0.predicted(solution.costs, used) / $0.time) }
-    let limit = Outliers.limit(errors, lossScale: lossScale)
-    return errors.indices.filter { abs(errors[$0]) > limit }
+    return Outliers.places(
+      in: samples.map { log($0.predicted(solution.costs, used) / $0.time) }, lossScale: lossScale)
   }
 
   /// The best of all subsets of the costs.

@@ -7,6 +7,12 @@ enum Outliers {
   /// The standard deviation of a normal distribution over the median of its absolute values.
   private static let normal = 1.4826
 
+  /// The places of the outliers.
+  static func places(in residuals: [Double], lossScale: Double) -> [Int] {
+    let limit = limit(residuals, lossScale: lossScale)
+    return residuals.indices.filter { abs(residuals[$0]) > limit }
+  }
+
   /// The residual beyond which a call is an outlier; infinite for plain least squares.
   static func limit(_ residuals: [Double], lossScale: Double) -> Double {
     guard !residuals.isEmpty else { return .infinity }

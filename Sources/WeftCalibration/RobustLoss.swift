@@ -4,9 +4,24 @@ import Glibc
 enum RobustLoss {
   /// Twice the loss, so that it is the square of a small residual.
   static func value(_ residual: Double, _ scale: Double) -> Double {
-    guard scale.isFinite else { return residual * residual }
+    let root = root(residual, scale)
+    return root * root
+  }
+
+  /// What a solver of least squares squares: `sign(r) sqrt(2 rho(r))`.
+  static func root(_ residual: Double, _ scale: Double) -> Double {
+    guard scale.isFinite else { return residual }
     let ratio = residual / scale
-    return 2 * scale * scale * ((1 + ratio * ratio).squareRoot() - 1)
+    // The plain form loses all digits of small residuals.
+    return residual * (2 / ((1 + ratio * ratio).squareRoot() + 1)).squareRoot()
+  }
+
+  /// The derivative of ``root(_:_:)``.
+  static func rootSlope(_ residual: Double, _ scale: Double) -> Double {
+    guard scale.isFinite else { return 1 }
+    let ratio = residual / scale
+    let root = (1 + ratio * ratio).squareRoot()
+    return ((root + 1) / 2).squareRoot() / root
   }
 
   /// What a residual weighs in the least squares that has the loss's gradient.

@@ -40,7 +40,7 @@ extension StepComparison {
         warnings.append(
           "\(different) different steps for \(fit.fittedTerms) terms: a bad run could not be told "
             + "from the others"
-            + (spare <= 0 ? ", and predictions bear no interval" : "")
+            + (profile.stepCalibration == nil ? ", and predictions bear no interval" : "")
             + "; give rows of more batches, prompts or GPU counts")
       }
       if fit.fittedTerms == 0 {

@@ -45,8 +45,12 @@ public struct KernelFile: Sendable {
   /// The columns of such a file, of products or of attention as those that it has.
   static func neededColumns(_ header: [String]) -> [String] {
     if header.contains("m") { return ["m", "n", "k", "time_us"] }
-    let length = header.contains("sequence_length") ? "sequence_length" : "kv_length"
-    return ["batch", "query_heads", "kv_heads", "head_dim", length, "time_us"]
+    return ["batch", "query_heads", "kv_heads", "head_dim", lengthColumn(header), "time_us"]
+  }
+
+  /// The column of an attention's tokens.
+  private static func lengthColumn(_ header: [String]) -> String {
+    header.contains("sequence_length") ? "sequence_length" : "kv_length"
   }
 
   /// Reads a file.
@@ -56,9 +60,8 @@ public struct KernelFile: Sendable {
   public init(path: String) throws(InputError) {
     let table = try CSVTable(text: try TextFile.read(path), file: path)
     file = path
-    let columns = Set(table.header)
-    let isProduct = columns.contains("m")
-    let length = columns.contains("sequence_length") ? "sequence_length" : "kv_length"
+    let isProduct = table.header.contains("m")
+    let length = Self.lengthColumn(table.header)
     let needed = Self.neededColumns(table.header)
     if let lacking = CSVTable.lacking(needed, in: table.header) {
       throw InputError(

@@ -3,8 +3,8 @@
 /// `2 (D hop_net + (G - 1) hop_node) + (chunks - 1) interval`, with D the depth of the tree of nodes.
 /// Below the root a node's two children meet at its NIC, so their chunks take twice as long on it;
 /// an inner node of one tree is a leaf of the other, so a NIC carries three messages of a chunk in
-/// its own tree and one of the other; of two nodes with a GPU each, one per channel. Source: Sanders, Speck and Träff 2009,
-/// doi:10.1016/j.parco.2009.09.001.
+/// its own tree and one of the other; of two nodes with a GPU each, one per channel. Source: Sanders,
+/// Speck and Träff 2009, doi:10.1016/j.parco.2009.09.001.
 extension Tree: ClosedFormSchedule {
   func closedForm(on machine: AnalyticMachine) -> ClosedForm? {
     var form = ClosedForm(breakdown: machine.launch)
