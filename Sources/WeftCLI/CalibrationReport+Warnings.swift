@@ -27,11 +27,14 @@ extension CalibrationReport {
     }
   }
 
-  /// The calls that are too far off to count for the errors of the fit, the worst first.
-  var outliers: [Outlier] {
-    calibration.outliers.sorted {
-      abs(calibration.residuals[$0]) > abs(calibration.residuals[$1])
-    }.map { index in
+  /// The bad runs, which take no part in the fit, the worst first.
+  var badRuns: [Outlier] { outliers(calibration.badRuns) }
+
+  /// The other calls that are far off, the worst first.
+  var outliers: [Outlier] { outliers(calibration.outliers) }
+
+  private func outliers(_ places: [Int]) -> [Outlier] {
+    places.sorted { abs(calibration.residuals[$0]) > abs(calibration.residuals[$1]) }.map { index in
       let row = validation.calls[system.calls[index]].best
       return Outlier(
         row: row, predicted: row.microseconds * exp(calibration.residuals[index]))
@@ -58,11 +61,18 @@ extension CalibrationReport {
             ? " of the \(calibration.nominalErrors.count) calls in the fit" : "")
           + ", and \(Percent.text(nominal.median)) before")
     }
+    warnings += Self.listed("left out of the fit", badRuns)
     let outliers = outliers
-    warnings += outliers.prefix(5).map { "left out of the fit's errors: " + $0.text }
-    if outliers.count > 5 {
-      warnings.append("left out of the fit's errors: \(outliers.count - 5) more rows (see json)")
+    if !outliers.isEmpty {
+      warnings.append(
+        "\(outliers.count) of \(system.calls.count) calls are far from the fit, and bad runs stand "
+          + "alone: the model misses something of them, which makes intervals wider")
     }
+    warnings += Self.listed("far from the fit", outliers)
     return warnings
+  }
+  private static func listed(_ what: String, _ outliers: [Outlier]) -> [String] {
+    outliers.prefix(5).map { "\(what): \($0.text)" }
+      + (outliers.count > 5 ? ["\(what): \(outliers.count - 5) more rows (see json)"] : [])
   }
 }

@@ -16,8 +16,8 @@ struct CalibrationReport {
   var report: Report {
     Report(
       calibration.terms.indices.map(parameter),
-      title: "\(system.name): \(calibration.terms.count) parameters from \(system.calls.count) "
-        + "calls on \(validation.topology.name)",
+      title: "\(system.name): \(calibration.terms.count) parameters from "
+        + "\(system.calls.count - calibration.badRuns.count) calls on \(validation.topology.name)",
       columns: [
         "parameter", "value", "standard_error", "unit", "nominal", "strongest_correlation",
       ],
@@ -56,7 +56,9 @@ struct CalibrationReport {
 
   /// What was fitted, as calls that can be summed up.
   private var compared: [Accuracy.Call] {
-    zip(system.calls, calibration.residuals).map { index, residual in
+    let left = Set(calibration.badRuns)
+    return system.calls.indices.filter { !left.contains($0) }.map { place in
+      let (index, residual) = (system.calls[place], calibration.residuals[place])
       let entry = validation.calls[index]
       return Accuracy.Call(
         group: entry.call.group, bytes: entry.call.bytes,
@@ -136,6 +138,7 @@ struct CalibrationReport {
         calibration.calibration.correlations.map { .list($0.map { .number($0) }) }),
       "converged": .bool(calibration.fit.hasConverged),
       "at_bounds": .list(calibration.atBounds.map { .text($0.name) }),
+      "left_out": .list(badRuns.map { .object($0.record) }),
       "outliers": .list(outliers.map { .object($0.record) }),
       "unusable": .list(validation.unusable.map { .object(Record($0)) }),
     ])

@@ -35,7 +35,7 @@ enum Interval {
   private static let reason = "no_interval"
   private static let uncalibrated =
     "what no profile is calibrated on: plain schedules, isolated calls, --tune, --network other than "
-    + "flow"
+    + "flow, slow or broken parts"
 
   /// Why predictions have no interval, a line for each reason.
   static func notes(_ obstacles: [String]) -> [String] {

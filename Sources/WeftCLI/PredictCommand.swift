@@ -131,10 +131,12 @@ struct PredictCommand: ParsableCommand {
     let progress = Progress(global, mentionedAfter: .seconds(5))
     var notes = Self.transferNotes(request.profile)
     if let measured { notes.append(try correct(&request, with: measured)) }
-    if request.profile.calibration != nil && request.profile.stepCalibration == nil {
+    if request.profile.stepCalibration == nil, let own = costs.own, own.isCalibrated {
       Console.warn(
-        "no interval for TPOT: the profile was calibrated on collectives, and nothing is known of "
-          + "the errors of kernels and host; weft calibrate on decode steps gives one", global)
+        "no interval for TPOT: the profile was calibrated on "
+          + (own.calibration == nil ? "kernels or too few steps" : "collectives")
+          + ", and nothing is known of the errors of whole steps; weft calibrate on decode steps "
+          + "gives one", global)
     }
     defer { progress.finish() }
     let answer = try global.timed("prediction") {

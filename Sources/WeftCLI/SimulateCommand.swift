@@ -197,10 +197,10 @@ struct SimulateCommand: ParsableCommand {
   ) -> CollectiveSample? {
     switch job.name {
     case .nccl, .nvrar:
-      guard job.pricing == .library && !job.isIsolated && !tune && job.network == .flow else {
-        return nil
-      }
       let fabric = planner.fabric
+      guard job.pricing == .library && !job.isIsolated && !tune && job.network == .flow,
+        !fabric.conditions.hasFaults
+      else { return nil }
       return CollectiveSample(
         algorithm: job.name, version: version,
         layout: Layout(nodes: fabric.nodes, ranksPerNode: fabric.gpusPerNode), call: job.call)

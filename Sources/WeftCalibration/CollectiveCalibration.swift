@@ -62,7 +62,11 @@ public struct CollectiveCalibration: Sendable {
   public let leftOut: Int
   /// The terms that ended at a bound, with it.
   public let atBounds: [(name: String, bound: Double)]
-  /// The observations too far from the fit to count for its errors, by their indices.
+  /// Bad runs, by their indices: single calls far from the fit, which take no part in anything.
+  public let badRuns: [Int]
+  /// The other observations far from the fit, by their indices.
+  ///
+  /// The model misses something of them: terms' errors leave them out, intervals do not.
   public let outliers: [Int]
   /// Nominal over measured times less 1, of the calls that were fitted.
   public let nominalErrors: [Double]
@@ -90,37 +94,55 @@ public struct CollectiveCalibration: Sendable {
     options: Options = Options(), progress: @escaping (Stage) -> Void = { _ in }
   ) throws {
     try Self.check(observations)
-    let used = try Self.withinBudget(observations, model, nominal, options.operations)
-    let samples = used.map(\.sample)
-    let start = try model.seconds(samples, under: [nominal])[0]
-    try CalibrationError.checkUnits(used, nominal: start)
+    let inside = try Self.withinBudget(observations, model, nominal, options.operations)
+    let start = try model.seconds(inside.map { observations[$0].sample }, under: [nominal])[0]
+    try CalibrationError.checkUnits(inside.map { observations[$0] }, nominal: start)
 
-    let fitter = Fitter(
-      observations: used, model: model, nominal: nominal, options: options, progress: progress)
-    var held: [Calibration.Held] = []
-    let answering = try fitter.answering(&held)
-    guard !answering.isEmpty else {
-      throw FitError.nothingToFit(reason: "no simulated time answers to one")
+    let most = Outliers.mostBadRuns(of: observations.count)
+    var used = inside
+    var found = try Found(used.map { observations[$0] }, model, nominal, options, progress)
+    var bad = Set<Int>()
+    while true {
+      let places = Outliers.badRuns(
+        used.map { observations[$0].sample }, residuals: found.fit.residuals,
+        lossScale: options.lossScale, most: most - bad.count)
+      guard !places.isEmpty, used.count - places.count >= Self.leastCalls else { break }
+      bad.formUnion(places.map { used[$0] })
+      used.removeAll(where: bad.contains)
+      found = try Found(used.map { observations[$0] }, model, nominal, options, progress)
     }
-    let reduction = try fitter.reduce(answering)
-    held += reduction.held
-    let (terms, fit) = (reduction.terms, reduction.fit)
+    let (terms, fit) = (found.terms, found.fit)
     self.terms = terms
     self.fit = fit
-    atBounds = reduction.pressed.map { (name: $0.term.name, bound: $0.bound) }
+    atBounds = found.atBounds
     var profile = nominal
     for (term, value) in zip(terms, fit.values) { term.apply(value, to: &profile) }
     self.profile = profile
-    leftOut = observations.count - used.count
+    leftOut = observations.count - inside.count
     let all = try model.seconds(observations.map(\.sample), under: [profile])[0]
     let residuals = zip(all, observations).map { log($0 / $1.seconds) }
     self.residuals = residuals
-    outliers = Outliers.places(in: residuals, lossScale: options.lossScale)
-    nominalErrors = zip(used, start).map { $1 / $0.seconds - 1 }
-    self.answering = answering.map(\.term)
-    self.used = samples
+    // Calls that were too long for the fit can be bad runs as well.
+    let others = observations.indices.filter { !bad.contains($0) }
+    bad.formUnion(
+      Outliers.badRuns(
+        others.map { observations[$0].sample }, residuals: others.map { residuals[$0] },
+        lossScale: options.lossScale, most: most - bad.count
+      ).map { others[$0] })
+    badRuns = bad.sorted()
+    outliers = Outliers.places(in: residuals, lossScale: options.lossScale).filter {
+      !bad.contains($0)
+    }
+    let fitted = Set(used)
+    nominalErrors = zip(inside, start).filter { fitted.contains($0.0) }.map {
+      $1 / observations[$0].seconds - 1
+    }
+    answering = found.answering
+    self.used = used.map { observations[$0].sample }
+    let sound = observations.indices.filter { !bad.contains($0) }
     var calibration = Self.summary(
-      fit, terms, observations, residuals, held, topology: topology.name)
+      fit, terms, sound.map { observations[$0] }, sound.map { residuals[$0] }, found.held,
+      topology: topology.name)
     calibration.measured = Set(
       try observations.map {
         Calibration.call($0.sample.call.collective, by: try model.plan($0.sample, profile))
@@ -130,6 +152,34 @@ public struct CollectiveCalibration: Sendable {
       calibration.scope.formUnion(model.scope(of: observation.sample))
     }
     self.calibration = calibration
+  }
+
+  /// What a fit to some observations found.
+  private struct Found {
+    let answering: [CalibrationTerm]
+    let terms: [CalibrationTerm]
+    let fit: NonlinearFit
+    let held: [Calibration.Held]
+    let atBounds: [(name: String, bound: Double)]
+
+    init(
+      _ observations: [Observation], _ model: CollectiveModel, _ nominal: Profile,
+      _ options: Options, _ progress: @escaping (Stage) -> Void
+    ) throws {
+      let fitter = Fitter(
+        observations: observations, model: model, nominal: nominal, options: options,
+        progress: progress)
+      var held: [Calibration.Held] = []
+      let answering = try fitter.answering(&held)
+      guard !answering.isEmpty else {
+        throw FitError.nothingToFit(reason: "no simulated time answers to one")
+      }
+      let reduction = try fitter.reduce(answering)
+      self.answering = answering.map(\.term)
+      (terms, fit) = (reduction.terms, reduction.fit)
+      self.held = held + reduction.held
+      atBounds = reduction.pressed.map { (name: $0.term.name, bound: $0.bound) }
+    }
   }
 
   private static func check(_ observations: [Observation]) throws(FitError) {
@@ -144,14 +194,15 @@ public struct CollectiveCalibration: Sendable {
     }
   }
 
-  /// The observations without the longest ones, so that a pass takes no more operations than given.
+  /// The places of observations without the longest ones, so that a pass takes no more operations
+  /// than given.
   ///
   /// Those between nodes count for more, as a step of the fit simulates a call once for every term that
   /// it answers to, and they answer to terms of NICs and proxies as well. Long messages tell of rates
   /// what shorter ones tell too. A tenth stays whatever it takes.
   private static func withinBudget(
     _ observations: [Observation], _ model: CollectiveModel, _ profile: Profile, _ budget: Int
-  ) throws -> [Observation] {
+  ) throws -> [Int] {
     let weights = try observations.map {
       try model.operations($0.sample, profile, limit: 50_000_000)
         * ($0.sample.layout.nodes > 1 ? 5 : 3) / 3
@@ -164,7 +215,7 @@ public struct CollectiveCalibration: Sendable {
       guard sum <= budget || kept.count < max(leastCalls, observations.count / 10) else { break }
       kept.insert(index)
     }
-    return observations.indices.filter(kept.contains).map { observations[$0] }
+    return observations.indices.filter(kept.contains)
   }
 
   /// What holds 95 % of further draws of the same kind (split conformal prediction).

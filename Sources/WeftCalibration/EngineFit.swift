@@ -126,6 +126,9 @@ public struct EngineFit: Sendable {
       coverageFactor: Quantile.student(0.95, degreesOfFreedom: kept.count - used.count),
       steps: kept.count, median: Median.of(residuals),
       halfWidth: residuals[rank - 1] * optimism, gpus: (gpus.min() ?? 1)...(gpus.max() ?? 1),
-      batches: (batches.min() ?? 1)...(batches.max() ?? 1), weights: request.weights.rawValue)
+      batches: (batches.min() ?? 1)...(batches.max() ?? 1),
+      nodes: gpus.compactMap { try? GPUAllocation(gpus: $0, of: request.topology).nodes }.max()
+        ?? 1,
+      weights: request.weights.rawValue, keyValues: request.keyValues.rawValue)
   }
 }

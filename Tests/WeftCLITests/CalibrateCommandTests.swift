@@ -103,7 +103,15 @@ import Testing
       ("--gpus-per-node 2 --nccl-version 2.27.3 -d int8", "sums of 8-bit elements: the profile"),
       (
         "--gpus-per-node 2 --nccl-version 2.27.3 --set node.scale_up.bandwidth=100GB/s",
-        "links of 100 GB/s inside nodes: the profile"
+        "links of 100 GB/s and 800 ns inside nodes: the profile"
+      ),
+      (
+        "--gpus-per-node 2 --nccl-version 2.27.3 --set node.scale_up.latency=50us",
+        "links of 300 GB/s and 50 us inside nodes: the profile"
+      ),
+      (
+        "--gpus-per-node 2 --nccl-version 2.27.3 --slow-gpu 0:2",
+        "what no profile is calibrated on: "
       ),
     ] {
       let table = try weft(own + flags)
@@ -185,7 +193,13 @@ import Testing
         + "--profile \(kernels)")
     #expect(used.status == 0 && used.errors.isEmpty, "\(used.errors)")
     let predicted = "predict --model llama-3.1-8b --topology dgx-a100 --gpus "
-    #expect(try weft(predicted + "2 --profile \(kernels)").errors.isEmpty)
+    let parts = try weft(predicted + "2 --profile \(kernels)").errors
+    #expect(
+      !parts.contains(warning)
+        && parts.contains(
+          "no interval for TPOT: the profile was calibrated on "
+            + "kernels"),
+      "\(parts)")
     let calls = folder.path + "/p.yaml"
     _ = try weft("calibrate --topology dgx-a100 --measurements \(file) -o \(calls)")
     #expect(try weft(predicted + "1 --profile \(calls)").errors.contains(warning))

@@ -89,15 +89,16 @@ import Testing
     }
     let bad = [
       "fp8,1,4,1024,16,5", "bf16,0,4,1024,16,5", "bf16,3,4,1024,16,5", "bf16,4096,4,1024,16,5",
-      "bf16,2,1.5,1024,16,5",
+      "bf16,2,1.5,1024,16,5", "bf16,1,20000,1024,16,90",
     ]
     let more = "--topology dgx-h100 --model llama-3.1-8b --engine vllm"
     let clean = try calibrated([header] + sound, more).root
     let (root, _) = try calibrated([header] + sound + bad, more)
     let left = try unusable(root)
-    #expect(left.map { $0.line ?? 0 }.sorted() == [7, 8, 9, 10, 11], "\(left)")
+    #expect(left.map { $0.line ?? 0 }.sorted() == [7, 8, 9, 10, 11, 12], "\(left)")
     #expect(
       left.contains { $0.line == 7 && $0.reason.contains("precision is fp8, of the others bf16") })
+    #expect(left.contains { $0.line == 12 && $0.reason.hasPrefix("memory holds ") })
     #expect(left.contains { $0.line == 9 && $0.reason.contains("over tp3") })
     for name in ["host.step", "host.per-sequence"] {
       #expect(try value(root, name) == value(clean, name))

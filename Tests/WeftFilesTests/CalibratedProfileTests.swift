@@ -85,7 +85,7 @@ import WeftFiles
       .init(name: "step.per-collective", value: 8e-6, standardError: 5e-7),
     ],
     correlations: [[1, -0.5], [-0.5, 1]], coverageFactor: 2.25, steps: 12, median: 0.015625,
-    halfWidth: 0.0625, gpus: 1...2, batches: 1...32, weights: "bf16")
+    halfWidth: 0.0625, gpus: 1...2, batches: 1...32, nodes: 2, weights: "bf16", keyValues: "fp8")
 
   private static func stepsWritten(_ calibration: StepCalibration) -> CalibratedProfile {
     var profile = Profile(names: ["mine"])

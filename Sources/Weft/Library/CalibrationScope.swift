@@ -10,9 +10,9 @@ extension Calibration {
     public var typeBits: [Int]
     /// The releases of NCCL that brought the tuners in use.
     public var tuners: [String]
-    /// The rates of a GPU's links inside a node.
+    /// The rates and latencies of a GPU's links inside a node.
     public var ratesInNode: [String]
-    /// The NICs of a node and the rate of each, if messages left one.
+    /// The NICs of a node, the rate of each and the latency between nodes, if messages left one.
     public var ratesBetweenNodes: [String]
     /// How kernels were started, which takes no interval away, as hardly a time answers to it.
     public var launches: [String]
@@ -44,9 +44,13 @@ extension Calibration {
         ranksPerNode: [layout.ranksPerNode],
         typeBits: call.collective.reduces ? [8 * call.type.bytes] : [],
         tuners: version.map { [NCCLTunerConstants.release(of: $0).description] } ?? [],
-        ratesInNode: layout.ranksPerNode > 1 ? ["\(topology.node.scaleUp.bandwidth)"] : [],
+        ratesInNode: layout.ranksPerNode > 1
+          ? ["\(topology.node.scaleUp.bandwidth) and \(topology.node.scaleUp.latency)"] : [],
         ratesBetweenNodes: layout.nodes > 1
-          ? ["\(topology.node.nics) x \(topology.network.bandwidth)"] : [],
+          ? [
+            "\(topology.node.nics) x \(topology.network.bandwidth) and \(topology.network.latency)"
+          ]
+          : [],
         launches: [call.launch.rawValue])
     }
 

@@ -46,6 +46,9 @@ public struct Profile: Sendable {
     set { parameters[key.index] = newValue }
   }
 
+  /// Whether some parameter was fitted to measurements, so that it has a standard error.
+  public var isCalibrated: Bool { parameters.contains { $0?.standardError != nil } }
+
   /// The keys that have no parameter yet, in order.
   public var missing: [Key] { Key.allCases.filter { self[$0] == nil } }
 

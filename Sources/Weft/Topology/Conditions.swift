@@ -80,7 +80,7 @@ public struct Conditions: Hashable, Sendable {
   public var isRandom: Bool { launchJitter > .zero || networkJitter > .zero }
 
   /// Whether hardware is broken or slow.
-  var hasFaults: Bool {
+  public var hasFaults: Bool {
     !failedNICs.isEmpty || slowNICs.contains { $0.factor > 1 }
       || slowGPUs.contains { $0.factor > 1 }
   }

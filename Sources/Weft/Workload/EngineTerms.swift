@@ -48,8 +48,8 @@ public enum EngineTerms {
 
   /// What the model says of measurements; the request's own plans and workload do not matter.
   ///
-  /// - Throws: ``WorkloadError`` if a measurement is of a plan that is illegal or does not fit; and
-  ///   what the timer throws.
+  /// - Throws: ``WorkloadError`` if a measurement is of a plan that is illegal or does not fit, or of
+  ///   more sequences than memory holds; and what the timer throws.
   public static func rows(
     of measurements: [StepMeasurement], in request: PredictionRequest,
     timer: inout some CollectiveTimer
@@ -78,10 +78,16 @@ public enum EngineTerms {
     asked.libraries = [.nccl]
     asked.workload = measurement.workload
     let row = try asked.predictions(timer: &timer).first
-    guard let tpot = row?.timing?.tpot else {
+    guard let timing = row?.timing, let tpot = timing.tpot else {
       throw WorkloadError(
         "a measurement on \(measurement.tensor) GPUs cannot be predicted: "
           + (row?.reason ?? "it has no step after the first token"),
+        fix: "leave the row out")
+    }
+    guard timing.running == measurement.workload.batch else {
+      throw WorkloadError(
+        "memory holds \(timing.running) of \(measurement.workload.batch) requests on "
+          + "\(measurement.tensor) GPUs, and what waits is in no prediction",
         fix: "leave the row out")
     }
     return tpot

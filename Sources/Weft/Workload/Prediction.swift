@@ -12,6 +12,8 @@ public struct Prediction: Sendable {
   public var requested: String
   /// The plan that this is about; the one asked for if that is illegal.
   public var plan: String
+  /// The degrees of the plan; nil if it is illegal.
+  public var shape: ParallelPlan?
   /// The GPUs of one replica.
   public var gpusPerReplica: Int
   /// The plans of one shape at other GPU counts that this one is compared with.

@@ -141,6 +141,7 @@ extension PredictionRequest {
       var prediction = row(gpus, pattern, library, nil)
       prediction.nodes = machine.nodes
       prediction.plan = plan.description
+      prediction.shape = plan
       prediction.gpusPerReplica = plan.tensor * plan.pipeline
       prediction.memory = outcome.memory
       prediction.timing = outcome.timing

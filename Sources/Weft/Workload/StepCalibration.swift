@@ -9,6 +9,8 @@ public struct StepCalibration: Hashable, Sendable {
   public var engine: String
   /// The type of its weights; empty where it was not kept.
   public var weights: String
+  /// The type of its KV cache; empty where it was not kept.
+  public var keyValues: String
   /// The name of the topology of the fit.
   public var topology: String
   /// The fitted terms, named by their keys; those at zero are left out.
@@ -25,6 +27,8 @@ public struct StepCalibration: Hashable, Sendable {
   public var halfWidth: Double
   /// The GPUs that the measured steps ran on.
   public var gpus: ClosedRange<Int>
+  /// The most nodes that one of them ran on.
+  public var nodes: Int
   /// Their batches.
   public var batches: ClosedRange<Int>
 
@@ -32,7 +36,8 @@ public struct StepCalibration: Hashable, Sendable {
   public init(
     model: String, engine: String, topology: String, parameters: [Calibration.Parameter],
     correlations: [[Double]], coverageFactor: Double, steps: Int, median: Double,
-    halfWidth: Double, gpus: ClosedRange<Int>, batches: ClosedRange<Int>, weights: String = ""
+    halfWidth: Double, gpus: ClosedRange<Int>, batches: ClosedRange<Int>, nodes: Int = 1,
+    weights: String = "", keyValues: String = ""
   ) {
     precondition(correlations.count == parameters.count, "A row of correlations per parameter.")
     self.model = model
@@ -46,21 +51,35 @@ public struct StepCalibration: Hashable, Sendable {
     self.halfWidth = halfWidth
     self.gpus = gpus
     self.batches = batches
+    self.nodes = nodes
     self.weights = weights
+    self.keyValues = keyValues
   }
 
   /// Why there is no interval for a prediction, in words; nil if there is one.
   ///
-  /// Steps of one model, engine and precision with NCCL say nothing of what is missed of others.
-  func obstacle(_ request: PredictionRequest, _ library: AllReduceLibrary) -> String? {
+  /// Steps of one model, engine and precision with NCCL say nothing of what is missed of others, and
+  /// those of tensor groups in a node nothing of pipelines and of the network.
+  func obstacle(_ request: PredictionRequest, _ row: Prediction) -> String? {
     let asked = [
-      (library.rawValue, AllReduceLibrary.nccl.rawValue, "all-reduces by"),
+      (row.allReduce.rawValue, AllReduceLibrary.nccl.rawValue, "all-reduces by"),
       (request.model.name, model, "steps of"), (request.engine.name, engine, "steps under"),
       (request.weights.rawValue, weights, "weights of"),
+      (request.keyValues.rawValue, keyValues, "KV caches of"),
     ]
-    return asked.first { own, measured, _ in !measured.isEmpty && own != measured }.map {
-      "\($0.2) \($0.0): the profile was calibrated on \($0.2) \($0.1)"
+    let calibrated = ": the profile was calibrated on "
+    if let (own, measured, what) = asked.first(where: { !$0.1.isEmpty && $0.0 != $0.1 }) {
+      return "\(what) \(own)\(calibrated)\(what) \(measured)"
     }
+    if let shape = row.shape, shape.pipeline > 1 || shape.columns > 1 || shape.expert > 1 {
+      return "pipelines, grids and dealt experts\(calibrated)tensor groups"
+    }
+    if nodes == 1,
+      (try? GPUAllocation(gpus: row.gpusPerReplica, of: request.topology).nodes) ?? 1 > 1
+    {
+      return "replicas over several nodes\(calibrated)one node"
+    }
+    return nil
   }
 
   /// The half width of the 95 % interval of the logarithm of a TPOT.
@@ -120,7 +139,7 @@ extension PredictionRequest {
     return zip(rows, changes).map { row, changes in
       guard let timing = row.timing, let tpot = timing.tpot else { return row }
       var bounded = row
-      bounded.intervalObstacle = calibration.obstacle(self, row.allReduce)
+      bounded.intervalObstacle = calibration.obstacle(self, row)
       guard bounded.intervalObstacle == nil else { return bounded }
       let half = calibration.halfWidth(
         changes: changes, gpus: row.gpusPerReplica, batch: timing.running)

@@ -43,6 +43,17 @@ extension StepComparison {
             + (profile.stepCalibration == nil ? ", and predictions bear no interval" : "")
             + "; give rows of more batches, prompts or GPU counts")
       }
+      // By the rows of the fit: one that is left out says nothing of either.
+      let left = Set(fit.outliers)
+      let kept = rows.indices.filter { !left.contains($0) }
+      let before = Accuracy.figures(kept.map { fit.rows[$0].before / fit.rows[$0].time - 1 })
+      let after = Accuracy.figures(kept.map { predicted[$0] / fit.rows[$0].time - 1 })
+      if let before, let after, fit.fittedTerms > 0, after.median >= before.median {
+        warnings.append(
+          "the fit is no better than nominal: \(Percent.text(after.median)) median error, and "
+            + "\(Percent.text(before.median)) before; check the model, its precision and the engine"
+        )
+      }
       if fit.fittedTerms == 0 {
         warnings.append(
           "no term makes the rows fit better, so all of them are zero or held: predictions are longer "

@@ -9,8 +9,10 @@ extension ProfileFile {
     let model = try reader.string("model")
     let engine = try reader.string("engine")
     let weights = try reader.optionalString("weights") ?? ""
+    let keyValues = try reader.optionalString("kv_cache") ?? ""
     let topology = try reader.string("topology")
     let gpus = try range(&reader, "gpus")
+    let nodes = try reader.integer("nodes", in: 1...1 << 30)
     let batches = try range(&reader, "batches")
     let factor = try reader.number("coverage_factor", in: 1...1000)
     let steps = try reader.integer("steps", in: 1...1 << 30)
@@ -26,8 +28,8 @@ extension ProfileFile {
     return StepCalibration(
       model: model, engine: engine, topology: topology, parameters: parameters,
       correlations: correlations, coverageFactor: factor, steps: steps, median: median,
-      halfWidth: halfWidth, gpus: gpus, batches: batches,
-      weights: weights)
+      halfWidth: halfWidth, gpus: gpus, batches: batches, nodes: nodes,
+      weights: weights, keyValues: keyValues)
   }
 }
 
@@ -38,8 +40,12 @@ extension CalibratedProfile {
     lines.append("  model: \(quoted(calibration.model))")
     lines.append("  engine: \(quoted(calibration.engine))")
     if !calibration.weights.isEmpty { lines.append("  weights: \(quoted(calibration.weights))") }
+    if !calibration.keyValues.isEmpty {
+      lines.append("  kv_cache: \(quoted(calibration.keyValues))")
+    }
     lines.append("  topology: \(quoted(calibration.topology))")
     lines.append("  gpus: [\(calibration.gpus.lowerBound), \(calibration.gpus.upperBound)]")
+    lines.append("  nodes: \(calibration.nodes)")
     lines.append(
       "  batches: [\(calibration.batches.lowerBound), \(calibration.batches.upperBound)]")
     lines.append("  coverage_factor: \(short(calibration.coverageFactor))")

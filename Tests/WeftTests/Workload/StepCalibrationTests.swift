@@ -6,7 +6,7 @@ import Testing
 struct StepCalibrationTests {
   private func calibration(
     errors: [Double] = [10e-6, 2e-6], correlation: Double = 0, model: String = "llama-3.1-8b",
-    engine: String = "static", weights: String = ""
+    engine: String = "static", weights: String = "", keyValues: String = "", nodes: Int = 4
   ) -> StepCalibration {
     StepCalibration(
       model: model, engine: engine, topology: "a100x4",
@@ -14,7 +14,8 @@ struct StepCalibrationTests {
         .init(name: $0.rawValue, value: 100e-6, standardError: $1)
       },
       correlations: [[1, correlation], [correlation, 1]], coverageFactor: 2, steps: 20,
-      median: 0.01, halfWidth: 0.03, gpus: 1...4, batches: 1...8, weights: weights)
+      median: 0.01, halfWidth: 0.03, gpus: 1...4, batches: 1...8, nodes: nodes, weights: weights,
+      keyValues: keyValues)
   }
 
   private func interval(
@@ -37,10 +38,10 @@ struct StepCalibrationTests {
   @Test func `what steps were not measured of has no interval and says so`() throws {
     func obstacle(
       _ calibration: StepCalibration, _ library: AllReduceLibrary = .nccl,
-      weights: DataType? = nil
+      weights: DataType? = nil, gpus: Int = 4, plan: String = "tp"
     ) throws -> String? {
       var asked = try request(
-        Llama.small(), gpus: [4], libraries: [library], weights: weights)
+        Llama.small(), plans: [plan], gpus: [gpus], libraries: [library], weights: weights)
       asked.profile.stepCalibration = calibration
       var timer = CachingTimer(AlphaBetaTimer())
       let row = try #require(
@@ -61,6 +62,18 @@ struct StepCalibrationTests {
     #expect(
       try obstacle(calibration(weights: "bf16"), weights: .fp16)
         == "weights of fp16: the profile was calibrated on weights of bf16")
+    #expect(try obstacle(calibration(keyValues: "bf16")) == nil)
+    #expect(
+      try obstacle(calibration(keyValues: "fp8"))
+        == "KV caches of bf16: the profile was calibrated on KV caches of fp8")
+    #expect(try obstacle(calibration(), plan: "tp2xpp2")?.hasPrefix("pipelines, grids") == true)
+    #expect(try obstacle(calibration(), plan: "tp2xdp2") == nil)
+    #expect(try obstacle(calibration(nodes: 1)) == nil)
+    #expect(try obstacle(calibration(nodes: 1), gpus: 8, plan: "tp4xdp2") == nil)
+    #expect(try obstacle(calibration(nodes: 2), gpus: 8) == nil)
+    #expect(
+      try obstacle(calibration(nodes: 1), gpus: 8)
+        == "replicas over several nodes: the profile was calibrated on one node")
   }
 
   @Test func `terms and residuals make the interval`() throws {
