@@ -214,10 +214,14 @@ struct CallRequest {
   /// What helps where a simulation is too long.
   private func wayOut(on planner: Planner) throws(Failure) -> String {
     var fix = "use fewer nodes or sizes"
+    let fabric = ordered(planner.fabric)
     if let obstacle = try foldObstacle(on: planner) {
       fix += "; every node is simulated, as \(obstacle)"
+      let elements = call.bytes / call.type.bytes
+      if elements % fabric.ranks != 0 {
+        fix += " (a size whose \(elements) elements divide by \(fabric.ranks) ranks may be told from one node)"
+      }
     }
-    let fabric = ordered(planner.fabric)
     if Plan.unknownToFormulas(fabric) == nil, try plan(planner).canRun(.analytic, on: fabric) {
       fix += "; --network analytic has a closed form"
     }

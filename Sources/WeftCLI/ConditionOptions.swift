@@ -76,12 +76,17 @@ struct ConditionOptions: ParsableArguments {
       throw Failure(error)
     }
     var places: [Int] = []
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
+    for (index, line) in text.split(
+      omittingEmptySubsequences: false, whereSeparator: \.isNewline
+    ).enumerated() {
       let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
       guard let name = words.first else { continue }
-      let digits = String(name.reversed().prefix { $0.isASCII && $0.isNumber }.reversed())
-      guard let place = Int(digits), name != "-\(digits)" else {
+      // As in a hostfile of MPICH, where slots stand behind the name.
+      let host = name.prefix { $0 != ":" }
+      let digits = String(host.reversed().prefix { $0.isASCII && $0.isNumber }.reversed())
+      // An address, or a fraction, ends in a number as well.
+      let isNumber = host.allSatisfy { !$0.isLetter }
+      guard let place = Int(digits), !isNumber || host == digits else {
         throw Failure(
           .badContent, "\(path):\(index + 1): '\(name)' does not end in a node's number",
           fix: "write the number in the machine, from 0, or a name like nid000017")
@@ -99,14 +104,14 @@ struct ConditionOptions: ParsableArguments {
   func conditions(seed: UInt64) throws(Failure) -> Conditions {
     var conditions = Conditions(seed: seed)
     for text in slowGPU {
-      let form = (flag: "--slow-gpu", example: "3:1.5", meaning: "rank 3, factor 1 or more")
+      let form = (flag: "--slow-gpu", example: "3:1.5", meaning: "rank 3, factor from 1 to 1e6")
       let (name, factor) = try Self.slow(text, form)
       guard let rank = Int(name) else { throw Self.malformed(text, form) }
       conditions.slowGPUs.append(Conditions.SlowGPU(rank: rank, factor: factor))
     }
     for text in slowNIC {
       let form = (
-        flag: "--slow-nic", example: "0.1:2", meaning: "node 0, its NIC 1, factor 1 or more"
+        flag: "--slow-nic", example: "0.1:2", meaning: "node 0, its NIC 1, factor from 1 to 1e6"
       )
       let (name, factor) = try Self.slow(text, form)
       guard let nic = Self.nic(name) else { throw Self.malformed(text, form) }
@@ -152,11 +157,14 @@ struct ConditionOptions: ParsableArguments {
   /// A flag with an example of its value and what that means.
   private typealias Form = (flag: String, example: String, meaning: String)
 
+  /// The largest factor of a slow part.
+  private static let mostFactor = 1e6
+
   private static func slow(
     _ text: String, _ form: Form
   ) throws(Failure) -> (name: String, factor: Double) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2, let factor = Double(parts[1]), (1...1e6).contains(factor) else {
+    guard parts.count == 2, let factor = Double(parts[1]), (1...mostFactor).contains(factor) else {
       throw malformed(text, form)
     }
     return (String(parts[0]), factor)

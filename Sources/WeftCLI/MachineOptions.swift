@@ -23,7 +23,15 @@ struct TopologyOptions: ParsableArguments {
 
   /// Parses the arguments of `--set`.
   static func parse(_ arguments: [String]) throws(InputError) -> [Override] {
-    try arguments.map { argument throws(InputError) in try Override(parsing: argument) }
+    let overrides = try arguments.map { argument throws(InputError) in
+      try Override(parsing: argument)
+    }
+    var seen = Set<String>()
+    if let twice = overrides.first(where: { !seen.insert($0.path).inserted }) {
+      throw InputError(
+        .usage, problem: "--set names \(twice.path) twice", fix: "give one value for it")
+    }
+    return overrides
   }
 }
 
@@ -95,6 +103,12 @@ extension Failure {
       self.init(
         .usage, "--hostfile: \(entries) lines do not place \(nodes) nodes or \(ranks) ranks",
         fix: "write a line for each of \(nodes) different nodes, or one for each rank")
+    case .repeated(let place, let times, let allowed):
+      self.init(
+        .usage,
+        "--hostfile: node \(place) stands on \(times) lines, not on \(allowed)"
+          + (allowed == 1 ? "" : " as its \(allowed) GPUs in use ask for"),
+        fix: "write a line for each of different nodes, or one for each rank")
     case .fault(let problem, let fix):
       self.init(.usage, problem, fix: fix)
     }

@@ -190,6 +190,7 @@ extension SimulateCommand {
     var unused = try UnusedInputs(
       fabric, overrides: machine.options.overrides, moreNodes: "give more --nodes")
     unused.add(machine.conditions, onlyLibraries: names.allSatisfy(\.isLibrary))
+    unused.addGPU(linksAlone: names.allSatisfy { Self.isIdeal($0, pricing) })
     if networks?.contains(.analytic) == true { unused.addClosedForms(of: names) }
     unused.notes.forEach { Console.warn($0, global) }
     for (flag, isGiven, reason) in unusedFlags(names, networks, pricing, on: fabric) where isGiven {

@@ -125,6 +125,7 @@ struct SimulateCommand: ParsableCommand {
         }
       }
       warnOfLaunch(jobs, outcomes)
+      try warnOfIdleFaults(jobs, outcomes, planner, profile, version)
       let records = outcomes.map(\.record)
       let samples = jobs.map { sample($0, planner, version) }
       return try Interval.added(to: records, samples, profile, fabric.topology)

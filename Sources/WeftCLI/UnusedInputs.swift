@@ -30,6 +30,22 @@ struct UnusedInputs {
     }
   }
 
+  /// What of a GPU a collective does not answer to.
+  ///
+  /// - Parameter linksAlone: Whether links alone are priced.
+  mutating func addGPU(linksAlone: Bool) {
+    let others = changed.filter { $0.hasPrefix("gpu.") && $0 != "gpu.l2" }
+    if linksAlone {
+      add(
+        changed.filter { $0 == "gpu" || $0 == "network.interconnect" } + others,
+        "links alone are priced", fix: "see what it does to nccl or nvrar")
+    } else {
+      add(
+        others.filter { $0 != "gpu.memory_bandwidth" }, "a collective computes nothing but sums",
+        fix: "see what it does to weft predict")
+    }
+  }
+
   private mutating func add(_ inputs: [String], _ reason: String, fix: String? = nil) {
     guard !inputs.isEmpty else { return }
     notes.append(
@@ -90,10 +106,10 @@ extension UnusedInputs {
     }
     addUnderIdeal(network, routings)
     guard network.interior.routing != .ideal else { return }
-    if case .dragonfly = network.kind, network.interior.routing == .minimal {
-      add(
-        given(["network.seed"]), "minimal ways are not drawn",
-        fix: "set network.routing to valiant or adaptive")
+    if !fabric.drawsWays {
+      var fix: String?
+      if case .dragonfly = network.kind { fix = "set network.routing to valiant or adaptive" }
+      add(given(["network.seed"]), "no two ways are as short, so that none is drawn", fix: fix)
     }
     if !hasGlobalLinks {
       let loaded = network.interior.globalLoad > 0 ? ["network.background.global"] : []
@@ -177,6 +193,9 @@ extension UnusedInputs {
           ? "NCCL and NVRAR order ranks by node whatever their numbers"
           : "a node has one rank",
         fix: onlyLibraries ? "see what it does to a plain schedule, such as --algorithm ring" : nil)
+    } else if options.placement == .random && fabric.nodes == fabric.topology.network.maxNodes {
+      add(
+        ["--placement random"], "the job fills the machine, and nodes are in order of their numbers")
     } else if fabric.hasOneDistance {
       add(
         places.filter { _ in options.placement != .cyclic },
@@ -186,11 +205,7 @@ extension UnusedInputs {
 
   /// NICs that are broken or slow, and serve none of the job's GPUs.
   private mutating func addIdleNICs() {
-    let own = max(1, fabric.topology.node.nics / fabric.topology.node.gpus)
-    let used = Set(
-      (0..<fabric.gpusPerNode).flatMap { gpu in
-        (0..<own).map { fabric.nic(ofGPU: gpu, stripe: $0) }
-      })
+    let used = fabric.servingNICs
     let conditions = fabric.conditions
     let idle =
       conditions.failedNICs.filter { !used.contains($0.nic) }.map { ("--failed-nic", $0) }
@@ -233,6 +248,12 @@ extension UnusedInputs {
 }
 
 extension Fabric {
+  /// The NICs of a node that serve its GPUs in use.
+  var servingNICs: Set<Int> {
+    let own = max(1, topology.node.nics / topology.node.gpus)
+    return Set((0..<gpusPerNode).flatMap { gpu in (0..<own).map { nic(ofGPU: gpu, stripe: $0) } })
+  }
+
   /// Whether it makes no difference on which of the machine's nodes a job lies.
   fileprivate var hasOneDistance: Bool {
     if case .switch = topology.network.kind { return true }

@@ -9,6 +9,11 @@ struct WeftCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "weft",
     abstract: "Predict GPU collective communication and LLM strong scaling before cluster time.",
+    discussion: """
+      Exit codes: 0 done; 1 a check said no (verify, validate --max-error); 64 wrong usage; 65 bad \
+      content of a file; 66 a file, topology or model is not there; 69 something outside is missing \
+      (MPI, a GPU, NVSHMEM, Slurm); 70 a mistake of Weft; 74 cannot write; 130 interrupted.
+      """,
     version: version,
     subcommands: [
       SimulateCommand.self, VerifyCommand.self, PredictCommand.self, CalibrateCommand.self,

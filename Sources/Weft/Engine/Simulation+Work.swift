@@ -196,7 +196,7 @@ extension Simulation where Network: ~Copyable {
       let passage = network.pass(
         departure.bytes, over: route, crossesNodes: crosses, sourceRate: sourceRate, at: time)
     {
-      hold(route, departure.bytes, crossesNodes: crosses, to: passage.arrival - time)
+      hold(route, departure.bytes, crossesNodes: crosses, since: time, to: passage.arrival)
       deliver(passage, departure, from: index, C.self)
       return -1
     }
@@ -211,7 +211,7 @@ extension Simulation where Network: ~Copyable {
     messages[id].path.synchronization += departure.overhead
     var start = departure.time + departure.overhead
     if departure.crossesNodes && isPosted {
-      start = post(id, departure.bytes, from: index, at: start)
+      start = post(id, departure, from: index, at: start)
     }
     messages.renew(id, departure, injected: start)
     messages[way: id].isQueued = costs.proxy == nil && departure.sourceRate == .max
@@ -229,12 +229,12 @@ extension Simulation where Network: ~Copyable {
   /// it enters its first link.
   @inline(never)
   private mutating func post(
-    _ id: Int32, _ bytes: Int, from index: Int, at time: SimDuration
+    _ id: Int32, _ departure: Departure, from index: Int, at time: SimDuration
   ) -> SimDuration {
     var start = time
     if let proxy = costs.proxy {
       let rank = lanesPerRank.quotient(index)
-      let posted = max(start, members[rank].proxyFree) + proxy.service(bytes)
+      let posted = max(start, members[rank].proxyFree) + proxy.service(departure.bytes)
       members[rank].proxyFree = posted
       messages[id].path.posting += posted - start
       start = posted
@@ -242,8 +242,11 @@ extension Simulation where Network: ~Copyable {
     if delayed.count > 0 {
       let delay = fabric.conditions.networkDelay(lane: index, message: Int(delayed[index]))
       delayed[index] &+= 1
-      messages[id].path.latency += delay
-      start += delay
+      // What a connection is given later comes later, whatever the network does.
+      let late = max(start + delay, delayedUntil[departure.key] ?? .zero)
+      delayedUntil[departure.key] = late
+      messages[id].path.latency += late - start
+      start = late
     }
     return start
   }
@@ -304,7 +307,7 @@ extension Simulation where Network: ~Copyable {
     if let arrival = messages[id].arrival {
       hold(
         messages[way: id].route, messages[way: id].bytes, crossesNodes: messages[id].crossesNodes,
-        to: arrival - messages[way: id].injected)
+        since: messages[way: id].injected, to: arrival)
     }
     arrived(id)
   }
@@ -312,8 +315,10 @@ extension Simulation where Network: ~Copyable {
   /// Holds what a message took against what its links and their latency take.
   @inline(__always)
   private mutating func hold(
-    _ route: Route, _ bytes: Int, crossesNodes: Bool, to time: SimDuration
+    _ route: Route, _ bytes: Int, crossesNodes: Bool, since begin: SimDuration,
+    to arrival: SimDuration
   ) {
+    let time = arrival - begin
     var least = route.latency
     if !crossesNodes {
       least &+= timeInNode(bytes, fabric.scaleUpRate.bytesPerSecond)
@@ -322,7 +327,10 @@ extension Simulation where Network: ~Copyable {
     }
     // A flow's end is rounded to a picosecond, and its rate to a part in 10^12.
     let slack = SimDuration(picoseconds: 1 &+ least.picoseconds >> 32)
-    if time < least &- slack { noteTooFast(route, bytes, took: time, least) }
+    // Sums beyond what 64 bits hold stay there, and end the run in other words.
+    if time < least &- slack && !arrival.isTooLong {
+      noteTooFast(route, bytes, took: time, least)
+    }
   }
 
   @inline(never)

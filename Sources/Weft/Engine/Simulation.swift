@@ -32,6 +32,8 @@ struct Simulation<S: Schedule, Network: NetworkModel & ~Copyable>: ~Copyable {
   var works: Slab<LaneWork>
   /// By lane, how many messages random delays have had; none where there are no such delays.
   var delayed: Slab<UInt32>
+  /// By connection, when the last of its messages that was held up set out.
+  var delayedUntil: [UInt64: SimDuration] = [:]
   /// The end of every member's call before those that count, and where the time up to it went.
   var ends: Slab<CallEnd>
   var slowest = SlowestCall()

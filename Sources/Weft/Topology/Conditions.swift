@@ -85,6 +85,11 @@ public struct Conditions: Hashable, Sendable {
       || slowGPUs.contains { $0.factor > 1 }
   }
 
+  /// The same without what slows messages between nodes.
+  var insideNodes: Conditions {
+    Conditions(slowGPUs: slowGPUs, launchJitter: launchJitter, seed: seed)
+  }
+
   /// What the launch of a kernel takes longer on a rank.
   func launchDelay(rank: Int, call: Int, kernel: Int) -> SimDuration {
     guard launchJitter > .zero else { return .zero }

@@ -61,6 +61,8 @@ public struct Fabric: Sendable {
     case place(asked: Int, available: Int)
     /// The list of places does not fit the number of nodes or ranks.
     case list(entries: Int, nodes: Int, ranks: Int)
+    /// A list of one place per node, or per rank, names a place too often or too rarely.
+    case repeated(place: Int, times: Int, allowed: Int)
     /// A fault names a node, NIC or rank that is not there, or leaves a node without a NIC.
     case fault(String, fix: String)
   }
@@ -80,6 +82,7 @@ public struct Fabric: Sendable {
     guard used >= 1 && used <= topology.node.gpus else {
       throw .gpusPerNode(asked: used, available: topology.node.gpus)
     }
+    try conditions.check(nodes: nodes, nics: topology.node.nics, ranks: nodes * used)
     self.topology = topology
     self.nodes = nodes
     self.gpusPerNode = used
@@ -106,13 +109,14 @@ public struct Fabric: Sendable {
     }
     nicBandwidth = min(topology.network.bandwidth, topology.node.nicPath.bandwidth)
     self.placement = placement
+    // Of a single node no message meets a NIC or the network.
+    let conditions = nodes > 1 ? conditions : conditions.insideNodes
     self.conditions = conditions
     hasConditions = conditions.hasFaults || conditions.isRandom
     hasFailedNICs = !conditions.failedNICs.isEmpty
     hasEqualNICs = conditions.failedNICs.isEmpty && conditions.slowNICs.isEmpty
     (places, slots) = try placement.resolve(
       nodes: nodes, gpusPerNode: used, available: topology.network.maxNodes)
-    try conditions.check(nodes: nodes, nics: topology.node.nics, ranks: nodes * used)
     let last = places?.max().map(Int.init) ?? nodes - 1
     let first = places?.min().map(Int.init) ?? 0
     let perSwitch = topology.network.nodesPerSwitch
@@ -174,8 +178,11 @@ public struct Fabric: Sendable {
   /// Whether a run draws anything at random.
   public var isRandom: Bool {
     if case .random = placement { return true }
-    return conditions.isRandom || interior.map { $0.routing != .minimal } ?? false
+    return conditions.isRandom || drawsWays
   }
+
+  /// Whether a seed draws some way between switches of several that are as good.
+  public var drawsWays: Bool { interior?.drawsWays ?? false }
 
   /// The same nodes with ranks in blocks, as a library orders them that knows the nodes.
   public var withRanksInBlocks: Fabric {

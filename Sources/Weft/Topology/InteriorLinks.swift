@@ -6,8 +6,8 @@ struct InteriorLinks: Sendable {
   /// The links of a way, in order; at most ``most``.
   struct Path {
     /// The longest way that is representable.
-    static let most = 14
-    private(set) var links = [14 of Int32](repeating: -1)
+    static let most = 24
+    private(set) var links = [24 of Int32](repeating: -1)
     private(set) var count = 0
 
     mutating func append(_ link: Int) {
@@ -84,6 +84,16 @@ struct InteriorLinks: Sendable {
     case .tree(let tree): tree.isThreeLevel ? 4 : 2
     case .dragonfly: routing == .minimal ? 3 : 5
     case .torus(let torus): torus.size.diameter
+    }
+  }
+
+  /// Whether a seed draws some way of several that are as good.
+  var drawsWays: Bool {
+    guard routing == .minimal else { return true }
+    return switch shape {
+    case .tree: false
+    case .dragonfly(let dragonfly): dragonfly.hasParallelLinks
+    case .torus(let torus): torus.hasHalfways
     }
   }
 

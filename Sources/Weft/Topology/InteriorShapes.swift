@@ -100,6 +100,9 @@ struct Dragonfly: Sendable {
     globalLinks = network.interior.globalLinks
   }
 
+  /// Whether several links join two groups, of which a way takes the drawn one.
+  var hasParallelLinks: Bool { globalLinks > 1 }
+
   private var localCount: Int { groups * size * size }
   var links: Int { localCount + groups * groups * globalLinks }
 
@@ -177,6 +180,9 @@ struct Torus: Sendable {
   let size: Network.Dimensions
 
   var links: Int { 6 * size.nodes }
+
+  /// Whether two nodes may lie half way round from each other, where both ways are short.
+  var hasHalfways: Bool { [size.x, size.y, size.z].contains { $0 % 2 == 0 } }
 
   func route(
     _ source: Int, _ target: Int, _ draw: UInt64, base: Int, into path: inout InteriorLinks.Path

@@ -38,6 +38,9 @@ public enum Placement: Hashable, Sendable {
       }
       let distinct = Set(list).sorted()
       guard distinct.count == nodes else {
+        if list.count == nodes, let place = distinct.first(where: { list.times($0) > 1 }) {
+          throw .repeated(place: place, times: list.times(place), allowed: 1)
+        }
         throw .list(entries: list.count, nodes: nodes, ranks: nodes * gpusPerNode)
       }
       if list.count == nodes { return (list.map(Int32.init), nil) }
@@ -52,11 +55,16 @@ public enum Placement: Hashable, Sendable {
         slots.append(Int32(node * gpusPerNode + used[node]))
         used[node] += 1
       }
-      guard used.allSatisfy({ $0 == gpusPerNode }) else {
-        throw .list(entries: list.count, nodes: nodes, ranks: nodes * gpusPerNode)
+      if let node = used.firstIndex(where: { $0 != gpusPerNode }) {
+        throw .repeated(place: distinct[node], times: used[node], allowed: gpusPerNode)
       }
       let isInOrder = slots.indices.allSatisfy { Int(slots[$0]) == $0 }
       return (distinct.map(Int32.init), isInOrder ? nil : slots)
     }
   }
+}
+
+extension [Int] {
+  /// How often a place is listed.
+  fileprivate func times(_ place: Int) -> Int { count { $0 == place } }
 }
