@@ -31,8 +31,9 @@ struct KernelCalibration {
     /// That the form misses more rows than bad runs can be.
     private var missing: String? {
       missed.first.map { first in
-        "\(kind): \(missed.count) of \(fit.fit.residuals.count) rows are too many to be bad runs and "
-          + "took part, but the form does not describe them; the first is \(first.text)"
+        "\(kind): far from the fit are \(missed.count) of \(fit.fit.residuals.count) rows, more than the "
+          + "one in ten that can be bad runs: they took part, and the form may miss something; the "
+          + "first is \(first.text)"
       }
     }
 

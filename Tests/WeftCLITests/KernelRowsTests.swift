@@ -79,8 +79,9 @@ import Testing
     #expect(!outcome.errors.contains("left out of the fit"))
     #expect(
       outcome.errors.contains(
-        "gemm: 7 of 60 rows are too many to be bad runs and took part, but the form does not "
-          + "describe them; the first is \(folder.path)/gemm.csv:4: measured "),
+        "gemm: far from the fit are 7 of 60 rows, more than the one in ten that can be bad runs: "
+          + "they took part, and the form may miss something; the first is "
+          + "\(folder.path)/gemm.csv:4: measured "),
       "\(outcome.errors)")
     #expect(outcome.output.contains("# gemm, unseen shapes: 60 rows"))
   }

@@ -83,8 +83,11 @@ import WeftFiles
       try load("tensor_parallel,concurrency,prompt_tokens,tokens,tpot\n1,1,1,1,1\n")
     }
     #expect(
-      error?.problem.contains("'output_tokens', 'tpot_ms' of tensor_parallel,concurrency") == true)
-    #expect(error?.problem.contains("are not in tensor_parallel,concurrency,prompt") == true)
+      error?.problem
+        == "the file has times of a serving engine, but the header lacks the columns "
+        + "'output_tokens', 'tpot_ms'; it has tensor_parallel,concurrency,prompt_tokens,tokens,tpot"
+    )
+    #expect(error?.fix?.hasPrefix("give the columns tensor_parallel,concurrency,") == true)
   }
 
   @Test func `files of steps are told by their header`() throws {

@@ -50,15 +50,7 @@ public struct KernelFile: Sendable {
     file = path
     columns = table.header.filter { !$0.isEmpty }
     let kind = TableKind(columns) == .products ? TableKind.products : .attention
-    let needed = kind.needed(in: columns)
-    if let lacking = CSVTable.lacking(needed, in: table.header) {
-      throw InputError(
-        .badContent, place: "\(path):1",
-        problem: "the file has times of \(kind.name), but \(lacking)",
-        fix: CSVTable.fix(
-          for: needed, in: columns,
-          otherwise: "give the columns " + needed.joined(separator: ",")))
-    }
+    if let lacking = kind.lacking(in: columns, place: "\(path):1") { throw lacking }
     for row in table.rows {
       if let problem = table.excess(in: row) {
         refuse(row.line, problem)

@@ -6,25 +6,21 @@ extension MeasurementFile {
     let table = try CSVTable(text: text, file: file)
     columns = table.header.filter { !$0.isEmpty }
     let kind = TableKind(columns)
-    let needed = kind.needed(in: columns)
-    let lacking = CSVTable.lacking(needed, in: table.header)
+    let place = "\(file):1"
     guard kind == .calls else {
-      throw InputError(
-        .badContent, place: "\(file):1",
-        problem: lacking.map { "the file has times of \(kind.name), but \($0)" }
-          ?? "the file has times of \(kind.name), not of collectives",
-        fix: lacking == nil
-          ? "give rows of collectives with size_bytes and time_us"
-          : CSVTable.fix(
-            for: needed, in: columns,
-            otherwise: "give the columns " + needed.joined(separator: ",")))
+      throw kind.lacking(in: columns, place: place)
+        ?? InputError(
+          .badContent, place: place,
+          problem: "the file has times of \(kind.name), not of collectives",
+          fix: "give rows of collectives with size_bytes and time_us")
     }
-    if let lacking {
+    let needed = kind.needed(in: columns)
+    if let lacking = CSVTable.lacking(needed, in: columns) {
       let near = needed.filter {
         !columns.contains($0) && MeasuredTime.conversion(to: $0, from: columns) == nil
       }.compactMap { Suggestion.closest(to: $0, among: columns) }
       throw InputError(
-        .badContent, place: "\(file):1", problem: lacking,
+        .badContent, place: place, problem: lacking,
         fix: CSVTable.fix(
           for: needed, in: columns,
           otherwise: (near.first.map { "is it '\($0)'? " } ?? "")

@@ -40,14 +40,16 @@ public struct StepFile: Sendable {
   ///   of columns, or no row that can be used.
   public init(path: String) throws(InputError) {
     let table = try CSVTable(text: try TextFile.read(path), file: path)
-    columns = table.header
-    let lacking = [TableKind.steps, .serving].map { kind in
-      kind.needed(in: columns).filter { !table.header.contains($0) }
+    columns = table.header.filter { !$0.isEmpty }
+    let kind = TableKind(columns)
+    guard kind == .steps || kind == .serving else {
+      let sets = [TableKind.steps, .serving].map { $0.needed(in: []).joined(separator: ",") }
+      throw InputError(
+        .badContent, place: "\(path):1",
+        problem: "the columns are not those of measured steps: "
+          + columns.joined(separator: ","), fix: "give \(sets[0]) or \(sets[1])")
     }
-    let isSteps = lacking[0].isEmpty
-    guard isSteps || lacking[1].isEmpty else {
-      throw Self.lackingColumns(table.header, place: "\(path):1")
-    }
+    if let lacking = kind.lacking(in: columns, place: "\(path):1") { throw lacking }
     var first: InputError?
     for row in table.rows {
       let pairs = zip(table.header, row.cells.map(\.trimmed)).filter { !$0.1.isEmpty }
@@ -58,8 +60,8 @@ public struct StepFile: Sendable {
         }
         rows.append(
           Row(
-            file: path, line: row.line, cells: cells, isServing: !isSteps,
-            measurement: try Self.measurement(cells, isSteps: isSteps)))
+            file: path, line: row.line, cells: cells, isServing: kind == .serving,
+            measurement: try Self.measurement(cells, kind)))
       } catch {
         unusable.append(UnusableRow(file: path, line: row.line, reason: error.problem))
         first =
@@ -75,26 +77,11 @@ public struct StepFile: Sendable {
     }
   }
 
-  /// The columns that a file lacks of the set that it has more of.
-  private static func lackingColumns(_ header: [String], place: String) -> InputError {
-    let sets = [TableKind.steps, .serving].map { $0.needed(in: header) }
-    let lacking = sets.map { $0.filter { !header.contains($0) } }
-    let nearest = lacking[0].count <= lacking[1].count ? 0 : 1
-    return InputError(
-      .badContent, place: place,
-      problem: "the columns are not those of measured steps: "
-        + lacking[nearest].map { "'\($0)'" }.joined(separator: ", ") + " of "
-        + sets[nearest].joined(separator: ",") + " are not in " + header.joined(separator: ","),
-      fix: CSVTable.fix(
-        for: sets[nearest], in: header,
-        otherwise: "give \(sets[0].joined(separator: ",")) or " + sets[1].joined(separator: ",")))
-  }
-
   /// What a row says.
   ///
   /// - Throws: ``WorkloadError`` for what is no number or makes no sense.
   private static func measurement(
-    _ cells: [String: String], isSteps: Bool
+    _ cells: [String: String], _ kind: TableKind
   ) throws(WorkloadError) -> StepMeasurement {
     if let what = cells["what"], what != "decode_step" {
       throw WorkloadError("'\(what)' is no decode step", fix: "leave the row out")
@@ -123,7 +110,7 @@ public struct StepFile: Sendable {
       }
       return .microseconds(time)
     }
-    if isSteps {
+    if kind == .steps {
       // A step with a cache of n tokens is the only one after a prompt of n - 1.
       return StepMeasurement(
         tensor: try count("tp"),

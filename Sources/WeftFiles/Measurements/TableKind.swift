@@ -62,6 +62,18 @@ enum TableKind {
     }
   }
 
+  /// That a file of this kind lacks columns, and how they come about; nil if it has them all.
+  func lacking(in header: [String], place: String) -> InputError? {
+    let needed = needed(in: header)
+    return CSVTable.lacking(needed, in: header).map { lacking in
+      InputError(
+        .badContent, place: place, problem: "the file has times of \(name), but \(lacking)",
+        fix: CSVTable.fix(
+          for: needed, in: header,
+          otherwise: "give the columns " + needed.joined(separator: ",")))
+    }
+  }
+
   /// The column of an attention's tokens.
   static func lengthColumn(_ header: [String]) -> String {
     header.contains("sequence_length") ? "sequence_length" : "kv_length"
