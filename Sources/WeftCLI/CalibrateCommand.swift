@@ -105,7 +105,7 @@ struct CalibrateCommand: ParsableCommand {
     let kernels = KernelCalibration(
       topology: topology, nominal: costs.profile, held: Set(fitting.hold), name: name, date: date)
     let measured = try KernelRows(
-      rowsOptions.measurements, on: topology, pooled: fitting.pool)
+      rowsOptions.measurements, where: rowsOptions.conditions, on: topology, pooled: fitting.pool)
     let twice = try costs.warning(ofRows: measured.identities)
     let (report, profile, warnings) = try global.timed("the calibration") {
       try kernels.run(measured)
@@ -113,7 +113,7 @@ struct CalibrateCommand: ParsableCommand {
     try emit(
       report, profile, .kernels, costs.own,
       warnings: measured.warnings + warnings + twice + rowsOptions.unused(by: "kernels")
-        + (fitting.pool && measured.gpus.count < 2 ? [ValidateCommand.idlePool] : []))
+        + (fitting.pool && measured.areOfOneSystem ? [ValidateCommand.idlePool] : []))
   }
 
   /// Fits files of decode steps or serving runs.

@@ -12,11 +12,8 @@ extension CalibrationReport {
 
     /// The file, line and times in a line.
     var text: String {
-      let ratio = row.microseconds / predicted
-      let times = String(
-        format: "measured %.4g us, predicted %.4g us: %.3g times as %@", row.microseconds,
-        predicted, max(ratio, 1 / ratio), ratio > 1 ? "long" : "short")
-      return "\(row.file):\(row.line): \(row.bytes) bytes, \(times)"
+      "\(row.file):\(row.line): \(row.bytes) bytes, "
+        + FitWarnings.far(measured: row.microseconds, predicted: predicted, unit: "us")
     }
 
     var record: Record {
@@ -44,12 +41,7 @@ extension CalibrationReport {
   /// What makes the result less than it seems.
   var warnings: [String] {
     var warnings = calibration.atBounds.map { name, bound in
-      let dimension = CalibrationTerm.named(name)?.dimension ?? .ratio
-      let (unit, factor) = Self.unit(dimension)
-      let number = String(format: "%.4g", bound * factor) + (dimension == .ratio ? "" : " \(unit)")
-      return
-        "\(name) ended at its bound of \(number): its error says nothing, and another term may "
-        + "be missing"
+      FitWarnings.atBound(name, bound, CalibrationTerm.named(name)?.dimension ?? .ratio)
     }
     // Of the calls in the fit alone, by the measure of the table.
     let fitted = Accuracy.figures(calibration.fit.residuals.map { exp($0) - 1 })

@@ -17,10 +17,28 @@ struct KernelCalibration {
     /// Errors of shapes that a fit to the other half has not seen.
     var unseen: [Double]
     var nominal: [Double]
-    var rows: Int
+    /// The rows left out as bad runs.
+    var outliers: [FarRow]
+    /// What the fit is from its rows, if they are more than bad runs can be.
+    var missed: [FarRow]
+
+    /// What makes the fit less than it seems.
+    var warnings: [String] {
+      fit.atBounds.map { FitWarnings.atBound($0.key.rawValue, $0.bound, $0.key.dimension) }
+        + FitWarnings.leftOut(outliers.map(\.text)) + [missing, idle].compactMap(\.self)
+    }
+
+    /// That the form misses more rows than bad runs can be.
+    private var missing: String? {
+      missed.first.map { first in
+        "\(kind): far from the fit are \(missed.count) of \(fit.fit.residuals.count) rows, more than the "
+          + "one in ten that can be bad runs: they took part, and the form may miss something; the "
+          + "first is \(first.text)"
+      }
+    }
 
     /// That nominal values predict these rows as well as a fit predicts those that it has not seen.
-    var warning: String? {
+    private var idle: String? {
       guard let unseen = Accuracy.figures(unseen), let nominal = Accuracy.figures(nominal),
         unseen.median >= nominal.median
       else { return nil }
@@ -28,6 +46,25 @@ struct KernelCalibration {
         "\(kind): a fit to half of the shapes predicts the others no better than nominal values "
         + "(median \(Validation.short(unseen.median)) against "
         + "\(Validation.short(nominal.median)) %): check the GPU, the type and the versions"
+    }
+  }
+
+  /// A row far from the fit.
+  private struct FarRow {
+    var row: KernelFile.Row
+    /// The predicted time in microseconds.
+    var predicted: Double
+
+    var text: String {
+      "\(row.file):\(row.line): "
+        + FitWarnings.far(measured: row.microseconds, predicted: predicted, unit: "us")
+    }
+
+    var record: Record {
+      Record([
+        "file": .text(row.file), "line": .integer(row.line),
+        "measured_us": .number(row.microseconds), "predicted_us": .number(predicted),
+      ])
     }
   }
 
@@ -63,18 +100,18 @@ struct KernelCalibration {
     var written = CalibratedProfile(
       identity: identity, profile: profile, keys: keys, calibration: nil, data: rows.data)
     written.sample = RowSample(of: rows.identities)
-    return (report(parts, rows), written, parts.compactMap(\.warning))
+    return (report(parts, rows), written, parts.flatMap(\.warnings))
   }
 
   /// Fits one kind, and every half of its shapes alone to predict the other.
+  ///
+  /// Bad runs are found by the fit to all rows, and are in no half.
   private func part<Form: KernelForm>(
-    _ kind: String, _ all: [KernelFit.Observation<Form>], held: Set<String>,
+    _ kind: String, _ samples: [KernelRows.Sample<Form>], held: Set<String>,
     shape: (Form) -> [Int]
   ) throws -> Part {
-    let errors = KernelFit.errors(all, gpu: topology.gpu, profile: nominal)
-    try checkUnits(kind, errors)
-    let shapes = Set(all.map { shape($0.form) }).sorted { $0.lexicographicallyPrecedes($1) }
-    let places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($1, $0 % 2) })
+    let all = samples.map(\.observation)
+    try checkUnits(kind, KernelFit.errors(all, gpu: topology.gpu, profile: nominal))
     do {
       // Repeats of a shape say nothing of how times follow from shapes.
       let different = Set(all.map { "\($0.form)" }).count
@@ -82,17 +119,29 @@ struct KernelCalibration {
       guard different >= needed else {
         throw FitError.tooFewSamples(count: different, needed: needed)
       }
+      let fit = try KernelFit(all, gpu: topology.gpu, nominal: nominal, held: held)
+      let left = Set(fit.outliers)
+      let sound = all.indices.filter { !left.contains($0) }.map { all[$0] }
+      let shapes = Set(sound.map { shape($0.form) }).sorted { $0.lexicographicallyPrecedes($1) }
+      let places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($1, $0 % 2) })
       var unseen: [Double] = []
       for half in 0...1 {
-        let other = all.filter { places[shape($0.form)] != half }
-        let own = all.filter { places[shape($0.form)] == half }
+        let other = sound.filter { places[shape($0.form)] != half }
+        let own = sound.filter { places[shape($0.form)] == half }
         guard !own.isEmpty, other.count > 2 * Form.keys.count else { continue }
         let fit = try KernelFit(other, gpu: topology.gpu, nominal: nominal, held: held)
         unseen += KernelFit.errors(own, gpu: topology.gpu, profile: fit.profile)
       }
+      func far(_ places: [Int]) -> [FarRow] {
+        places.map { place in
+          let time = all[place].form.time(on: topology.gpu, profile: fit.profile)
+          return FarRow(row: samples[place].row, predicted: time.seconds * 1e6)
+        }
+      }
       return Part(
-        kind: kind, fit: try KernelFit(all, gpu: topology.gpu, nominal: nominal, held: held),
-        unseen: unseen, nominal: errors, rows: all.count)
+        kind: kind, fit: fit, unseen: unseen,
+        nominal: KernelFit.errors(sound, gpu: topology.gpu, profile: nominal),
+        outliers: far(fit.outliers), missed: far(fit.missed))
     } catch let error as FitError {
       throw Failure(.badContent, "\(kind): \(error)", fix: "give times of more shapes")
     }
@@ -132,6 +181,13 @@ struct KernelCalibration {
       notes += part.fit.held.map { "held at nominal: \($0.name): \($0.reason)" }
     }
     notes += rows.notes
-    return Report(records, title: "kernels on \(topology.gpu.title)", notes: notes)
+    return Report(
+      records, title: "kernels on \(topology.gpu.title)", notes: notes,
+      extra: Record([
+        "at_bounds": .list(
+          parts.flatMap { $0.fit.atBounds.map { .text($0.key.rawValue) } }),
+        "outliers": .list(parts.flatMap(\.outliers).map { .object($0.record) }),
+        "unusable": .list(rows.unusable.map { .object(Record($0)) }),
+      ]))
   }
 }

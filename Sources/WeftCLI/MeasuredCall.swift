@@ -182,23 +182,30 @@ struct MeasuredCall: Hashable {
     if nodes == nil, let ranks = row.ranks, let perNode = row.gpusPerNode {
       nodes = ranks <= perNode ? 1 : ranks % perNode == 0 ? ranks / perNode : nil
     }
-    guard let nodes else { throw Unserved(reason: "the row does not say how many nodes it is of") }
-    guard let ranks = row.ranks ?? row.gpusPerNode.map({ $0 * nodes }) else {
-      throw Unserved(reason: "the row does not say how many ranks it is of")
-    }
-    guard ranks > 1 else { throw Unserved(reason: "a lone rank sends nothing") }
-    guard ranks % nodes == 0 else {
-      throw Unserved(reason: "\(ranks) ranks are not as many on each of \(nodes) nodes")
+    guard let nodes, nodes > 0 else {
+      throw Unserved(reason: "the row does not say how many nodes it is of")
     }
     guard nodes <= topology.network.maxNodes else {
       throw Unserved(
         reason: "\(nodes) nodes: '\(topology.name)' has 1 to \(topology.network.maxNodes)")
     }
-    guard ranks / nodes <= topology.node.gpus else {
+    if let ranks = row.ranks, ranks % nodes != 0 {
+      throw Unserved(reason: "\(ranks) ranks are not as many on each of \(nodes) nodes")
+    }
+    guard let perNode = row.ranks.map({ $0 / nodes }) ?? row.gpusPerNode else {
+      throw Unserved(reason: "the row does not say how many ranks it is of")
+    }
+    // A node may have more GPUs than are in use, not fewer.
+    if let gpus = row.gpusPerNode, perNode > gpus {
       throw Unserved(
-        reason: "\(ranks / nodes) ranks per node: a node of '\(topology.name)' has 1 to "
+        reason: "\(perNode) ranks on each of \(nodes) nodes, and gpus_per_node is \(gpus)")
+    }
+    guard perNode <= topology.node.gpus else {
+      throw Unserved(
+        reason: "\(perNode) ranks per node: a node of '\(topology.name)' has 1 to "
           + "\(topology.node.gpus) GPUs")
     }
-    return Layout(nodes: nodes, ranksPerNode: ranks / nodes)
+    guard nodes * perNode > 1 else { throw Unserved(reason: "a lone rank sends nothing") }
+    return Layout(nodes: nodes, ranksPerNode: perNode)
   }
 }

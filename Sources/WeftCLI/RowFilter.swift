@@ -12,7 +12,9 @@ protocol FilteredRow {
 
 extension Measurement: FilteredRow {}
 
-extension StepFile.Row: FilteredRow {
+extension StepFile.Row: FilteredRow {}
+
+extension FilteredRow {
   func matches(column: String, _ text: String) -> Bool {
     guard let cell = cells[column] else { return false }
     if let left = Double(cell), let right = Double(text) { return left == right }

@@ -125,11 +125,11 @@ struct ValidateCommand: ParsableCommand {
         .usage, "--folds: weft calibrate itself predicts shapes of kernels that it has not seen",
         fix: "leave --folds out, or run weft calibrate")
     }
-    let unused = [("--rows", rows), ("--where", !rowsOptions.conditions.isEmpty)].filter(\.1)
-    for (flag, _) in unused { Console.warn("\(flag) changes nothing for kernels", global) }
+    if rows { Console.warn("--rows changes nothing for kernels", global) }
     for warning in rowsOptions.unused(by: "kernels") { Console.warn(warning, global) }
     let costs = try profile.loaded(for: topology, global)
-    let measured = try KernelRows(rowsOptions.measurements, on: topology, pooled: true)
+    let measured = try KernelRows(
+      rowsOptions.measurements, where: rowsOptions.conditions, on: topology, pooled: true)
     for warning in measured.warnings { Console.warn(warning, global) }
     let parts = measured.errors(topology.gpu, costs.profile)
     let nominal = measured.errors(topology.gpu, costs.nominal)

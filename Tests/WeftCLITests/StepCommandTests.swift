@@ -126,7 +126,7 @@ import Testing
     let outcome = try weft(
       "calibrate --topology h200-pair --engine torch-graph --measurements \(file)")
     #expect(outcome.status == 65)
-    #expect(outcome.errors.contains("nan.csv:2: time_us: 'nan' is no number above zero"))
+    #expect(outcome.errors.contains("nan.csv:2: time_us 'nan' is not a time above zero"))
     #expect(outcome.errors.contains("write the time as a number"))
   }
 

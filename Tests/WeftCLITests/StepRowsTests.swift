@@ -172,4 +172,39 @@ import Testing
       outcome.output.contains("# no interval for steps of mistral-7b-v0.3: the profile was"),
       "\(outcome.output) \(outcome.errors)")
   }
+
+  @Test(arguments: [("", "blank"), ("mistral-7b-v0.3", "'mistral-7b-v0.3'")])
+  func `a row without the others' model is told by its line`(cell: String, text: String) throws {
+    var rows = try steps()
+    rows[3] = rows[3].replacing("llama-3.1-8b", with: cell)
+    let path = try folder.write(rows.joined(separator: "\n") + "\n", to: "rows.csv")
+    func run(_ more: String) throws -> WeftProcess {
+      try WeftProcess(
+        "calibrate --measurements \(path) \(Self.steps) \(more)".split(separator: " ").map(
+          String.init))
+    }
+    let refused = try run("")
+    #expect(refused.status == 64 && refused.output.isEmpty)
+    #expect(
+      refused.errors.contains(
+        "the rows' model is not one: 'llama-3.1-8b' (\(path):2), \(text) (\(path):4)"),
+      "\(refused.errors)")
+    for more in ["--model llama-3.1-8b", "--where model=llama-3.1-8b"] {
+      #expect(try run(more).status == 0)
+    }
+    let warned = try run("--model llama-3.1-8b").errors
+    #expect(warned.contains("\(path):4: rows have the model mistral-7b-v0.3") == !cell.isEmpty)
+  }
+
+  @Test func `precisions that are as common are told by their lines`() throws {
+    let path = try folder.write(
+      "precision,tensor_parallel,concurrency,prompt_tokens,output_tokens,tpot_ms\n"
+        + "bf16,1,4,1024,16,8\nfp8,1,4,1024,16,5\n", to: "rows.csv")
+    let line = "calibrate --topology dgx-h100 --model llama-3.1-8b --engine vllm --measurements "
+    let outcome = try WeftProcess((line + path).split(separator: " ").map(String.init))
+    #expect(outcome.status == 64)
+    #expect(
+      outcome.errors.contains("precision 'bf16' (\(path):2) as 'fp8' (\(path):3)"),
+      "\(outcome.errors)")
+  }
 }

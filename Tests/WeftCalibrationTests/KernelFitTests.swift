@@ -62,6 +62,36 @@ import WeftFiles
     #expect(fit.held.contains { $0.name == "gemm.floor" })
   }
 
+  @Test(arguments: [0.1, 0.3, 4, 10]) func `a bad run takes no part`(factor: Double) throws {
+    var observations = products(under: nominal)
+    let sound = Array(observations[..<20] + observations[21...])
+    observations[20].seconds *= factor
+    let fit = try KernelFit(observations, gpu: gpu, nominal: nominal)
+    #expect(fit.outliers == [20] && fit.missed.isEmpty)
+    let without = try KernelFit(sound, gpu: gpu, nominal: nominal)
+    #expect(without.outliers.isEmpty && fit.fit.values == without.fit.values)
+    #expect(fit.fit.covariance == without.fit.covariance && fit.keys == without.keys)
+  }
+
+  @Test func `bad runs are one in ten at most`() throws {
+    for (bad, places) in [(4, Array(10..<14)), (5, [])] {
+      var observations = products(under: nominal)
+      for place in 10..<10 + bad { observations[place].seconds *= 10 }
+      let fit = try KernelFit(observations, gpu: gpu, nominal: nominal)
+      #expect(fit.outliers == places && fit.missed.isEmpty == !places.isEmpty)
+    }
+  }
+
+  @Test func `a ratio that would be above one is at its bound`() throws {
+    var truth = nominal
+    truth[.gemmMemoryEfficiency] = .init(value: 1.3, source: "a test")
+    let fit = try KernelFit(products(under: truth), gpu: gpu, nominal: nominal)
+    let bound = try #require(fit.atBounds.first { $0.key == .gemmMemoryEfficiency })
+    #expect(bound.bound == 1)
+    let within = try KernelFit(products(under: nominal), gpu: gpu, nominal: nominal)
+    #expect(!within.atBounds.contains { $0.key == .gemmMemoryEfficiency })
+  }
+
   @Test func `bad times and too few shapes are errors`() {
     let form = MatrixProduct(m: 1, n: 1024, k: 1024)
     #expect(throws: FitError.badTime(seconds: .infinity, sample: 0)) {

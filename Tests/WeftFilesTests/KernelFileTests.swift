@@ -41,8 +41,25 @@ import WeftFiles
     #expect(!KernelFile.isKernelFile(calls) && !KernelFile.isKernelFile("nowhere.csv"))
     let cut = try folder.write("m,n,time_us\n1,2,3\n", to: "cut.csv")
     let error = #expect(throws: InputError.self) { try KernelFile(path: cut) }
-    #expect(error?.problem == "the header lacks the column 'k'; it has m,n,time_us")
+    #expect(
+      error?.problem
+        == "the file has times of matrix products, but the header lacks the column 'k'; it has "
+        + "m,n,time_us")
+    #expect(error?.place == cut + ":1" && error?.fix == "give the columns m,n,k,time_us")
+    #expect(KernelFile.isKernelFile(cut))
     let empty = try folder.write("m,n,k,time_us\n", to: "empty.csv")
     #expect(throws: InputError.self) { try KernelFile(path: empty) }
+  }
+
+  @Test func `times of hours and cells too many are told by their lines`() throws {
+    let path = try folder.write(
+      "m,n,k,time_us\n1,512,512,1e10\n1,512,512,3,5\n1,512,512,3\n", to: "bad.csv")
+    let file = try KernelFile(path: path)
+    #expect(file.rows.map(\.line) == [4] && file.rows[0].file == path)
+    #expect(
+      file.unusable.map { "\($0.line) \($0.reason)" } == [
+        "2 time_us '1e10' is not a time above zero and below 1e10 us",
+        "3 the row has 5 cells, the header 4",
+      ])
   }
 }

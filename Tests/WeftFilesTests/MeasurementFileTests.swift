@@ -63,24 +63,27 @@ import WeftFiles
     ("size_bytes,time_us,gpu,gpu\n8,1,a,b\n", "m.csv:1", "the column 'gpu' is there twice"),
     (
       "size_bytes,time_us\n8,nan\n", "m.csv:2",
-      "time_us 'nan' is not a time above zero and below 1e10"
+      "time_us 'nan' is not a time above zero and below 1e10 us"
     ),
     (
       "size_bytes,time_us\n8,inf\n", "m.csv:2",
-      "time_us 'inf' is not a time above zero and below 1e10"
+      "time_us 'inf' is not a time above zero and below 1e10 us"
     ),
     (
       "size_bytes,time_us\n8,1\n8,-3\n", "m.csv:3",
-      "time_us '-3' is not a time above zero and below 1e10"
+      "time_us '-3' is not a time above zero and below 1e10 us"
     ),
-    ("size_bytes,time_us\n8,0\n", "m.csv:2", "time_us '0' is not a time above zero and below 1e10"),
+    (
+      "size_bytes,time_us\n8,0\n", "m.csv:2",
+      "time_us '0' is not a time above zero and below 1e10 us"
+    ),
     (
       "size_bytes,time_us\n8,1e300\n", "m.csv:2",
-      "time_us '1e300' is not a time above zero and below 1e10"
+      "time_us '1e300' is not a time above zero and below 1e10 us"
     ),
     (
       "size_bytes,time_us\n8,fast\n", "m.csv:2",
-      "time_us 'fast' is not a time above zero and below 1e10"
+      "time_us 'fast' is not a time above zero and below 1e10 us"
     ),
     ("size_bytes,time_us\n8.5,1\n", "m.csv:2", "size_bytes '8.5' is not a whole number"),
     ("size_bytes,time_us\n8K,1\n", "m.csv:2", "size_bytes '8K' is not a whole number"),
@@ -192,7 +195,10 @@ import WeftFiles
   }
 
   @Test func `host times, short lines and impossible times are refused line by line`() throws {
-    let head = "# size count type redop root time algbw busbw #wrong\n"
+    let named =
+      "# Collective test starting: all_reduce_perf\n# Rank 0 on node0 device 0\n"
+      + "# Rank 1 on node0 device 1\n"
+    let head = named + "# size count type redop root time algbw busbw #wrong\n"
     let host = try read(head.replacing(" time ", with: " cputime ") + "8 2 float sum -1 3 0 0 0\n")
     #expect(
       host.unusable.map(\.reason)
@@ -201,10 +207,43 @@ import WeftFiles
       head + "8 2 float sum\n8 2 float sum -1 0.00 0 0 0\n1073741824 2 float sum -1 4.5 0 0 0\n")
     #expect(
       bad.unusable.map(\.reason) == [
-        "the row has 4 columns, the head 9", "out of place: '0.00' is not a time above zero",
+        "the row has 4 columns, the head 9",
+        "out of place: '0.00' is not a time above zero and below 1e10 us",
         "1073741824 bytes in 4.5 us are faster than the memory of any GPU",
       ])
     let none = #expect(throws: InputError.self) { try read(head) }
     #expect(none?.problem == "there is no measurement in the file")
+  }
+
+  @Test(arguments: [
+    (false, false, "which test ran and on which GPUs"), (true, false, "on which GPUs"),
+    (false, true, "which test ran"),
+  ])
+  func `a table without its test is told by its line, and lines put back above it do`(
+    isNamed: Bool, hasRanks: Bool, lacking: String
+  ) throws {
+    let name = "# Collective test starting: all_reduce_perf\n"
+    let ranks = "# Rank 0 on node0 device 0\n# Rank 1 on node1 device 0\n"
+    let table = "# size count type redop root time algbw busbw #wrong\n8 2 float sum -1 9 0 0 0\n"
+    let cut = "pasted\n" + (isNamed ? name : "") + (hasRanks ? ranks : "") + table
+    let error = #expect(throws: InputError.self) { try read(cut) }
+    #expect(error?.problem == "no line above the table says " + lacking)
+    let line = 2 + (isNamed ? 1 : 0) + (hasRanks ? 2 : 0)
+    #expect(error?.place == "m.csv:\(line)")
+    let fix = try #require(error?.fix)
+    // What the fix quotes is put back as it says, for both ranks.
+    let quoted = fix.split(separator: "'").enumerated().filter { $0.offset % 2 == 1 }
+    var above = ""
+    for quote in quoted.map(\.element) {
+      above += quote.replacing("HOST", with: "node0") + "\n"
+      if quote.contains("Rank") { above += "# Rank 1 on node1 device 0\n" }
+    }
+    let mended = try read(cut.replacing("# size", with: above + "# size"))
+    let row = try #require(mended.measurements.first)
+    #expect(row.collective == "all-reduce" && row.ranks == 2 && row.nodes == 2)
+    // Beside a sound test the rows are left out, with the reason.
+    let both = try read(name + ranks + table + "# nThread 1\n" + (isNamed ? name : "") + table)
+    #expect(both.measurements.count == 1 && both.unusable.count == 1)
+    #expect(both.unusable[0].reason.hasPrefix("no line above the table says "))
   }
 }

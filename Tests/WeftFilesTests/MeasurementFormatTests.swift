@@ -41,7 +41,7 @@ import WeftFiles
     #expect(row.dataType == "float" && row.gpu == "NVIDIA H100")
     #expect(
       file.unusable.map(\.reason) == [
-        "out of place: 'nan' is not a time above zero",
+        "out of place: 'nan' is not a time above zero and below 1e10 us",
         "out of place: the time is that of the host (-C), not of the collective",
         "in place: 7 elements of the result are wrong",
       ])
@@ -142,5 +142,69 @@ import WeftFiles
       "collective,algorithm,size_bytes,time_us,nodes,ranks,p05_us,p95_us,wrong\n"
         + "all-reduce,ring,1024,12.5,1,4,12,13,0\n")
     #expect(file.measurements.count == 1 && file.measurements[0].cells["p95_us"] == "13")
+  }
+
+  @Test(arguments: [
+    ("m,n,time_us\n1,2,3\n", "matrix products", "'k'", "give the columns m,n,k,time_us"),
+    ("n,k,time_us\n1,2,3\n", "matrix products", "'m'", "give the columns m,n,k,time_us"),
+    (
+      "m,n,k,time_ms\n1,2,3,4\n", "matrix products", "'time_us'",
+      "'time_ms' is of milliseconds: multiply its times by 1000 and name the column time_us"
+    ),
+    (
+      "tensor_parallel,concurrency,prompt_tokens,output_tokens,tpot_us\n1,1,1,1,1\n",
+      "a serving engine", "'tpot_ms'",
+      "'tpot_us' is of microseconds: divide its times by 1000 and name the column tpot_ms"
+    ),
+  ])
+  func `a CSV of something else that lacks one column is still told apart`(
+    text: String, kind: String, column: String, fix: String
+  ) {
+    let error = #expect(throws: InputError.self) { try read(text, file: "m.csv") }
+    #expect(
+      error?.problem.hasPrefix(
+        "the file has times of \(kind), but the header lacks the column \(column);") == true)
+    #expect(error?.place == "m.csv:1" && error?.fix == fix)
+  }
+
+  @Test(arguments: [
+    ("time_ms", "'time_ms' is of milliseconds: multiply its times by 1000"),
+    ("time_s", "'time_s' is of seconds: multiply its times by 1000000"),
+    ("time_ns", "'time_ns' is of nanoseconds: divide its times by 1000"),
+  ])
+  func `times in another unit are converted by what the fix says`(column: String, fix: String) {
+    let error = #expect(throws: InputError.self) {
+      try read("size_bytes,\(column)\n8,1\n", file: "m.csv")
+    }
+    #expect(error?.fix == fix + " and name the column time_us")
+    let both = #expect(throws: InputError.self) {
+      try read("bytes,\(column)\n8,1\n", file: "m.csv")
+    }
+    #expect(both?.fix?.hasPrefix(fix + " and name the column time_us; ") == true)
+    #expect(both?.fix?.contains("sizes are bytes in size_bytes") == true)
+  }
+
+  // MARK: - Times
+
+  private static let refusal = "'1e10' is not a time above zero and below 1e10 us"
+
+  @Test func `no format takes a time of hours`() throws {
+    let csv = #expect(throws: InputError.self) { try read("size_bytes,time_us\n8,1e10\n") }
+    #expect(csv?.problem == "time_us " + Self.refusal)
+    let text = try read(
+      "# Collective test starting: all_reduce_perf\n# Rank 0 on a device 0\n"
+        + "# size count type redop root time algbw busbw #wrong\n8 2 float sum -1 1e10 0 0 0\n")
+    let json = try read(
+      "{\"results\": [{\"size\": 8, \"out_of_place\": {\"time\": \"1e10\"}}]}")
+    let inspector = try read(
+      "{\"coll_perf\": {\"coll\": \"AllReduce\", \"coll_msg_size_bytes\": 8, "
+        + "\"coll_exec_time_us\": 1e10}}\n")
+    let osu = try read("# OSU NCCL Allreduce Latency Test v7.3\n8 1e10\n")
+    for (file, what) in [
+      (text, "out of place: "), (json, "out of place: "), (inspector, "coll_exec_time_us "),
+      (osu, "the average: "),
+    ] {
+      #expect(file.measurements.isEmpty && file.unusable.map(\.reason) == [what + Self.refusal])
+    }
   }
 }

@@ -44,7 +44,15 @@ import WeftFiles
   @Test(arguments: [
     ("a,b\n1,2\n", 1, "the columns are not those"),
     ("tp,batch,context_or_bytes,time_us\n2,x,128,5\n", 2, "batch: 'x' is no number above zero"),
-    ("tp,batch,context_or_bytes,time_us\n2,1,128,-5\n", 2, "time_us: '-5' is no number above zero"),
+    (
+      "tp,batch,context_or_bytes,time_us\n2,1,128,-5\n", 2,
+      "time_us '-5' is not a time above zero and below 1e10 us"
+    ),
+    (
+      "tp,batch,context_or_bytes,time_us\n2,1,128,1e10\n", 2,
+      "time_us '1e10' is not a time above zero and below 1e10 us"
+    ),
+    ("tp,batch,context_or_bytes,time_us\n2,1,128,4,5\n", 2, "the row has 5 cells, the header 4"),
     ("tp,batch,context_or_bytes,time_us\n2,1\n", 2, "context_or_bytes: '' is no number above zero"),
   ])
   func `a bad row is refused in its line`(text: String, line: Int, problem: String) {
@@ -57,7 +65,8 @@ import WeftFiles
     ("8,1.5,1024,8192,12.5", "concurrency: '1.5' is no whole number"),
     ("0,16,1024,8192,12.5", "tensor_parallel: '0' is no number above zero"),
     ("2.5,16,1024,8192,12.5", "tensor_parallel: '2.5' is no whole number"),
-    ("8,16,1024,8192,nan", "tpot_ms: 'nan' is no number above zero"),
+    ("8,16,1024,8192,nan", "tpot_ms 'nan' is not a time above zero and below 1e7 ms"),
+    ("8,16,1024,8192,1e7", "tpot_ms '1e7' is not a time above zero and below 1e7 ms"),
     ("8,16,1024", "output_tokens: '' is no number above zero"),
   ])
   func `a bad row is left out of the others`(row: String, reason: String) throws {
@@ -74,14 +83,24 @@ import WeftFiles
       try load("tensor_parallel,concurrency,prompt_tokens,tokens,tpot\n1,1,1,1,1\n")
     }
     #expect(
-      error?.problem.contains("'output_tokens', 'tpot_ms' of tensor_parallel,concurrency") == true)
-    #expect(error?.problem.contains("are not in tensor_parallel,concurrency,prompt") == true)
+      error?.problem
+        == "the file has times of a serving engine, but the header lacks the columns "
+        + "'output_tokens', 'tpot_ms'; it has tensor_parallel,concurrency,prompt_tokens,tokens,tpot"
+    )
+    #expect(error?.fix?.hasPrefix("give the columns tensor_parallel,concurrency,") == true)
   }
 
   @Test func `files of steps are told by their header`() throws {
     let steps = try folder.write("tp,batch,context_or_bytes,time_us,what\n", to: "s.csv")
     let calls = try folder.write("size_bytes,time_us\n8,1\n", to: "c.csv")
     #expect(StepFile.isStepFile(steps) && !StepFile.isStepFile(calls))
+    let other = try folder.write(
+      "tp,batch,context_or_bytes,time_ms\n1,1,128,4.8\n", to: "ms.csv")
+    #expect(StepFile.isStepFile(other))
+    let error = #expect(throws: InputError.self) { try StepFile(path: other) }
+    #expect(
+      error?.fix
+        == "'time_ms' is of milliseconds: multiply its times by 1000 and name the column time_us")
     #expect(!StepFile.isStepFile(folder.path + "/none.csv"))
   }
 

@@ -1,4 +1,3 @@
-import Foundation
 import Weft
 import WeftCalibration
 import WeftFiles
@@ -24,16 +23,11 @@ extension StepComparison {
       let predicted = fit.fitted
       let texts = fit.outliers.map { place in
         let (row, time) = (fit.rows[place], rows[place])
-        let ratio = row.time / predicted[place]
-        return "left out of the fit: \(time.file):\(time.line): "
-          + String(
-            format: "measured %.4g ms, predicted %.4g ms: %.3g times as %@", 1000 * row.time,
-            1000 * predicted[place], max(ratio, 1 / ratio), ratio > 1 ? "long" : "short")
+        return "\(time.file):\(time.line): "
+          + FitWarnings.far(
+            measured: 1000 * row.time, predicted: 1000 * predicted[place], unit: "ms")
       }
-      var warnings = Array(texts.prefix(5))
-      if texts.count > 5 {
-        warnings.append("left out of the fit: \(texts.count - 5) more rows (see json)")
-      }
+      var warnings = FitWarnings.leftOut(texts)
       let different = max(1, different - fit.outliers.count)
       let spare = different - fit.fittedTerms
       if spare < Self.fewestSpare {

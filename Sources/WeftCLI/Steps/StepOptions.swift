@@ -97,24 +97,25 @@ extension MeasurementOptions {
   ///
   /// - Throws: ``Failure`` if two are as common.
   private static func mostCommonPrecision(of rows: [StepFile.Row]) throws(Failure) -> String? {
-    var counts: [(name: String, rows: Int)] = []
-    for name in rows.compactMap({ $0.cells["precision"] }) {
+    var counts: [(name: String, first: StepFile.Row, rows: Int)] = []
+    for row in rows {
+      guard let name = row.cells["precision"] else { continue }
       if let place = counts.firstIndex(where: { isPrecision($0.name, name) }) {
         counts[place].rows += 1
       } else {
-        counts.append((name, 1))
+        counts.append((name, row, 1))
       }
     }
     let most = counts.map(\.rows).max()
-    let names = counts.filter { $0.rows == most }.map(\.name)
-    guard names.count <= 1 else {
+    let common = counts.filter { $0.rows == most }.sorted { $0.name < $1.name }
+    guard common.count <= 1 else {
       throw Failure(
         .usage,
         "--dtype is missing, and as many rows have the precision "
-          + names.sorted().joined(separator: " as "),
+          + common.map { text(of: "precision", $0.first) }.joined(separator: " as "),
         fix: "give --dtype, or choose rows with --where precision=…")
     }
-    return names.first
+    return common.first?.name
   }
 
   /// Whether a row's precision is one that another row names; a blank one is any.
@@ -127,16 +128,28 @@ extension MeasurementOptions {
   private static func only(
     _ column: String, of rows: [StepFile.Row], flag: String
   ) throws(Failure) -> String {
-    let values = Set(rows.map { $0.cells[column] })
-    guard values.count == 1, let value = values.first ?? nil else {
-      let known = values.compactMap { $0 }.sorted().joined(separator: ", ")
-      throw Failure(
-        .usage,
-        "\(flag) is missing, and the rows' \(column) is "
-          + (known.isEmpty ? "not given" : "not one: \(known)"),
-        fix: "give \(flag), or choose rows with --where \(column)=…")
-    }
-    return value
+    let different = firsts(of: column, rows)
+    if different.count == 1, let value = different[0].cells[column] { return value }
+    let isGiven = different.contains { $0.cells[column] != nil }
+    throw Failure(
+      .usage,
+      "\(flag) is missing, and the rows' \(column) is "
+        + (isGiven
+          ? "not one: " + different.prefix(4).map { text(of: column, $0) }.joined(separator: ", ")
+          : "not given"),
+      fix: "give \(flag)"
+        + (isGiven ? ", fill in the cells, or choose rows with --where \(column)=…" : ""))
+  }
+
+  /// The first row with each value of a column, blank cells among them.
+  private static func firsts(of column: String, _ rows: [StepFile.Row]) -> [StepFile.Row] {
+    var seen = Set<String?>()
+    return rows.filter { seen.insert($0.cells[column]).inserted }
+  }
+
+  /// What a row has in a column, and where the row is.
+  private static func text(of column: String, _ row: StepFile.Row) -> String {
+    (row.cells[column].map { "'\($0)'" } ?? "blank") + " (\(row.file):\(row.line))"
   }
 
   /// `meta-llama/Llama-3.1-70B` as the shipped models are named.
@@ -148,12 +161,12 @@ extension MeasurementOptions {
   static func warnings(_ rows: [StepFile.Row], _ request: PredictionRequest) -> [String] {
     var warnings: [String] = []
     func differ(_ column: String, _ ours: String, _ fits: (String) -> Bool) {
-      let others = Set(rows.compactMap { $0.cells[column] }).filter { !fits($0) }.sorted()
-      if !others.isEmpty {
-        warnings.append(
-          "rows have the \(column) \(others.joined(separator: ", ")), the prediction is for \(ours)"
-        )
-      }
+      let others = rows.filter { !($0.cells[column].map(fits) ?? true) }
+      guard let first = others.first else { return }
+      let values = Set(others.compactMap { $0.cells[column] }).sorted().joined(separator: ", ")
+      warnings.append(
+        "\(first.file):\(first.line): rows have the \(column) \(values), the prediction is for "
+          + ours)
     }
     let gpu = request.topology.gpu
     differ("system", gpu.title) { gpu.isNamed(in: $0) }

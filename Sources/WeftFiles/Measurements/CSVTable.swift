@@ -21,6 +21,24 @@ struct CSVTable {
       + lacking.joined(separator: ", ") + "; it has " + header.joined(separator: ",")
   }
 
+  /// How columns that a header lacks come about: by another unit of a time, or as said.
+  static func fix(for needed: [String], in header: [String], otherwise: String) -> String {
+    let lacking = needed.filter { !header.contains($0) }
+    let conversions = lacking.compactMap { MeasuredTime.conversion(to: $0, from: header) }
+    return (conversions + (conversions.count < lacking.count ? [otherwise] : []))
+      .joined(separator: "; ")
+  }
+
+  /// Why a row with more cells than the header cannot be told apart; nil if it has no more.
+  func excess(in row: Row) -> String? {
+    row.cells.count > header.count ? countProblem(row) : nil
+  }
+
+  /// That a row has another number of cells than the header.
+  func countProblem(_ row: Row) -> String {
+    "the row has \(row.cells.count) cells, the header \(header.count)"
+  }
+
   /// Parses a text; `file` is what errors name.
   ///
   /// - Throws: ``InputError`` of kind `badContent` for an empty file, a column named twice, or a

@@ -5,32 +5,33 @@ extension MeasurementFile {
   mutating func readCSV(_ text: String) throws(InputError) {
     let table = try CSVTable(text: text, file: file)
     columns = table.header.filter { !$0.isEmpty }
-    if let (kind, needed) = Self.otherKind(columns) {
-      let lacking = CSVTable.lacking(needed, in: table.header)
-      throw InputError(
-        .badContent, place: "\(file):1",
-        problem: lacking.map { "the file has times of \(kind), but \($0)" }
-          ?? "the file has times of \(kind), not of collectives",
-        fix: lacking == nil
-          ? "give rows of collectives with size_bytes and time_us"
-          : "give the columns " + needed.joined(separator: ","))
+    let kind = TableKind(columns)
+    let place = "\(file):1"
+    guard kind == .calls else {
+      throw kind.lacking(in: columns, place: place)
+        ?? InputError(
+          .badContent, place: place,
+          problem: "the file has times of \(kind.name), not of collectives",
+          fix: "give rows of collectives with size_bytes and time_us")
     }
-    let needed = ["size_bytes", "time_us"]
-    if let lacking = CSVTable.lacking(needed, in: table.header) {
-      let near = needed.filter { !columns.contains($0) }
-        .compactMap { Suggestion.closest(to: $0, among: columns) }
+    let needed = kind.needed(in: columns)
+    if let lacking = CSVTable.lacking(needed, in: columns) {
+      let near = needed.filter {
+        !columns.contains($0) && MeasuredTime.conversion(to: $0, from: columns) == nil
+      }.compactMap { Suggestion.closest(to: $0, among: columns) }
       throw InputError(
-        .badContent, place: "\(file):1", problem: lacking,
-        fix: (near.first.map { "is it '\($0)'? " } ?? "") + "sizes are bytes in size_bytes, times "
-          + "microseconds in time_us; all columns are " + Measurement.columns.joined(separator: ",")
-      )
+        .badContent, place: place, problem: lacking,
+        fix: CSVTable.fix(
+          for: needed, in: columns,
+          otherwise: (near.first.map { "is it '\($0)'? " } ?? "")
+            + "sizes are bytes in size_bytes, times microseconds in time_us; all columns are "
+            + Measurement.columns.joined(separator: ",")))
     }
     for row in table.rows {
       guard row.cells.count == table.header.count else {
         unusable.append(
           UnusableRow(
-            file: file, line: row.line,
-            reason: "the row has \(row.cells.count) cells, the header \(table.header.count)"))
+            file: file, line: row.line, reason: table.countProblem(row)))
         continue
       }
       var cells: [String: String] = [:]
@@ -40,22 +41,6 @@ extension MeasurementFile {
       }
       try add(CSVRow(file: file, line: row.line, cells: cells))
     }
-  }
-
-  /// What a CSV of Weft's other measurements is of, by its columns, and those that it needs; nil if
-  /// it is of collectives.
-  private static func otherKind(_ columns: [String]) -> (kind: String, needed: [String])? {
-    let has = Set(columns)
-    if has.contains("size_bytes") { return nil }
-    if has.isSuperset(of: ["m", "n", "k"]) {
-      return ("matrix products", KernelFile.neededColumns(columns))
-    }
-    if has.contains("kv_heads") { return ("attention kernels", KernelFile.neededColumns(columns)) }
-    if has.contains("context_or_bytes") { return ("decode steps", StepFile.steps) }
-    if has.contains("ttft_ms") || has.contains("tpot_ms") {
-      return ("a serving engine", StepFile.serving)
-    }
-    return nil
   }
 
   private mutating func add(_ row: CSVRow) throws(InputError) {
@@ -114,9 +99,9 @@ private struct CSVRow {
   /// A time above zero; nil if the cell is blank.
   func time(_ column: String) throws(InputError) -> Double? {
     guard let text = cells[column] else { return nil }
-    guard let time = Double(text), time > 0, time < 1e10 else {
+    guard let time = MeasuredTime.microseconds(text) else {
       throw error(
-        "\(column) '\(text)' is not a time above zero and below 1e10",
+        "\(column) " + MeasuredTime.refusal(of: text),
         fix: "write microseconds like 12.5, or leave the cell blank")
     }
     return time

@@ -121,9 +121,12 @@ extension MeasurementFile {
         refuse(number, "coll, coll_msg_size_bytes or coll_exec_time_us is missing")
         continue
       }
-      guard let microseconds = Double(time), microseconds > 0, microseconds.isFinite, size > 0
-      else {
-        refuse(number, "'\(time)' us of \(size) bytes is no time of a call")
+      guard size > 0 else {
+        refuse(number, "the message is empty")
+        continue
+      }
+      guard let microseconds = MeasuredTime.microseconds(time) else {
+        refuse(number, "coll_exec_time_us " + MeasuredTime.refusal(of: time))
         continue
       }
       let header = root["header"]
@@ -231,8 +234,8 @@ extension MeasurementFile {
     size: Int, time text: String, place: String, line: Int, cells: [String: String]
   ) {
     guard size > 0 else { return refuse(line, "the message is empty") }
-    guard let time = Double(text), time > 0, time.isFinite else {
-      return refuse(line, "\(place): '\(text)' is not a time above zero")
+    guard let time = MeasuredTime.microseconds(text) else {
+      return refuse(line, "\(place): " + MeasuredTime.refusal(of: text))
     }
     var row = Measurement(file: file, line: line, bytes: size, microseconds: time, cells: cells)
     row.cells["size_bytes"] = String(size)

@@ -11,7 +11,8 @@ extension MeasurementFile {
   /// Reads what nccl-tests prints, of one test or of several after each other.
   ///
   /// Lines that are neither comments nor begin with a size are of other programs and ignored. A time
-  /// of `N/A` says that the test has no such side, so it is no row.
+  /// of `N/A` says that the test has no such side, so it is no row. Rows of a test that does not say
+  /// what ran, and on which GPUs, tell nothing; if there are no others, that is the error.
   mutating func readNCCLTests(_ text: String) throws(InputError) {
     columns = [
       "system", "gpu", "gpus_per_node", "nodes", "ranks", "library", "version", "collective",
@@ -19,48 +20,63 @@ extension MeasurementFile {
     ]
     var test = NCCLTest(file: file)
     var number = 0
+    var nameless: InputError?
     for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
       number += 1
       let words = line.split { $0.isWhitespace }.map(String.init)
       guard let first = words.first else { continue }
       if first.hasPrefix("#") {
         if test.isOver(at: words) {
-          finish(test)
+          let lacking = finish(test)
+          nameless = nameless ?? lacking
           test = NCCLTest(file: file)
         }
-        if Self.isColumnHead(line) { test.heads = Self.columnHeads(line) }
+        if Self.isColumnHead(line) {
+          test.heads = Self.columnHeads(line)
+          test.headLine = number
+        }
         test.read(comment: words)
       } else if first.allSatisfy(\.isNumber) && !test.heads.isEmpty {
         test.read(row: words, line: number)
       }
     }
-    finish(test)
+    let lacking = finish(test)
+    if measurements.isEmpty, let lacking = nameless ?? lacking { throw lacking }
   }
 
   /// Adds the rows of a test, which knows its collective and its ranks only at its end.
-  private mutating func finish(_ test: NCCLTest) {
+  ///
+  /// - Returns: What the test lacks of that, so that its rows are unusable; nil if it has it, or no
+  ///   row.
+  private mutating func finish(_ test: NCCLTest) -> InputError? {
     unusable += test.unusable
+    guard !test.rows.isEmpty else { return nil }
+    // Early versions do not print the test's name, but people name files by it.
+    let collective = test.collective ?? Self.collective(in: file)
+    if let lacking = test.lacking(collective: collective) {
+      unusable += test.rows.map {
+        UnusableRow(
+          file: file, line: $0.line, reason: "\(lacking.problem); \(lacking.fix ?? "")")
+      }
+      return lacking
+    }
     let ranks = test.hosts.count
     let nodes = Set(test.hosts).count
     var shared = ["library": "nccl"]
     shared["version"] = test.version
-    // Early versions do not print the test's name, but people name files by it.
-    shared["collective"] = test.collective ?? Self.collective(in: file)
+    shared["collective"] = collective
     shared["gpu"] = test.gpu
     shared["launch"] = test.launch
-    if ranks > 0 {
-      shared["ranks"] = String(ranks)
-      shared["nodes"] = String(nodes)
-      if ranks % nodes == 0 { shared["gpus_per_node"] = String(ranks / nodes) }
-    }
+    shared["ranks"] = String(ranks)
+    shared["nodes"] = String(nodes)
+    let perNode = ranks % nodes == 0 ? ranks / nodes : nil
+    shared["gpus_per_node"] = perNode.map { String($0) }
     for row in test.rows {
       var row = row
       row.cells.merge(shared) { own, _ in own }
-      if ranks > 0 {
-        row.ranks = ranks
-        row.nodes = nodes
-        row.gpusPerNode = ranks % nodes == 0 ? ranks / nodes : nil
-      }
+      row.ranks = ranks
+      row.nodes = nodes
+      row.gpusPerNode = perNode
       if let reason = Self.implausible(
         microseconds: row.microseconds, bytes: row.bytes, ranks: row.ranks)
       {
@@ -69,6 +85,7 @@ extension MeasurementFile {
         measurements.append(row)
       }
     }
+    return nil
   }
 
   /// The collective of a name such as `all_reduce_perf`; nil if it names none.
@@ -84,6 +101,8 @@ extension MeasurementFile {
 struct NCCLTest {
   let file: String
   var heads: [String] = []
+  /// The line of the heads.
+  var headLine = 0
   var version: String?
   var collective: String?
   var gpu: String?
@@ -100,6 +119,28 @@ struct NCCLTest {
   /// Whether a comment begins another test.
   func isOver(at words: [String]) -> Bool {
     !rows.isEmpty && (words.contains("nThread") || words.contains("nccl-tests"))
+  }
+
+  /// What no row says and the lines above the table do not either, with lines that would; nil if they
+  /// say all.
+  func lacking(collective: String?) -> InputError? {
+    var problems: [String] = []
+    var lines: [String] = []
+    if collective == nil {
+      problems.append("which test ran")
+      lines.append(
+        "'# Collective test starting: all_reduce_perf' (or the test that ran; a file named after it "
+          + "will do too)")
+    }
+    if hosts.isEmpty {
+      problems.append("on which GPUs")
+      lines.append("'# Rank 0 on HOST device 0' for every rank")
+    }
+    guard !problems.isEmpty else { return nil }
+    return InputError(
+      .badContent, place: "\(file):\(headLine)",
+      problem: "no line above the table says " + problems.joined(separator: " and "),
+      fix: "put back above it " + lines.joined(separator: " and "))
   }
 
   mutating func read(comment words: [String]) {
@@ -146,8 +187,8 @@ struct NCCLTest {
         refuse(line, "\(place): the time is that of the host (-C), not of the collective")
         continue
       }
-      guard let time = Double(words[index]), time > 0, time.isFinite else {
-        refuse(line, "\(place): '\(words[index])' is not a time above zero")
+      guard let time = MeasuredTime.microseconds(words[index]) else {
+        refuse(line, "\(place): " + MeasuredTime.refusal(of: words[index]))
         continue
       }
       let end = side + 1 < times.count ? times[side + 1] : heads.count

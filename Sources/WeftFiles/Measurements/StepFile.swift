@@ -27,18 +27,10 @@ public struct StepFile: Sendable {
   /// The others, with the reason.
   public private(set) var unusable: [UnusableRow] = []
 
-  static let steps = ["tp", "batch", "context_or_bytes", "time_us"]
-  static let serving = [
-    "tensor_parallel", "concurrency", "prompt_tokens", "output_tokens", "tpot_ms",
-  ]
-
-  /// Whether a file is one of steps or serving runs, by its header.
+  /// Whether a file is one of steps or serving runs, by its header, which may lack a column.
   public static func isStepFile(_ path: String) -> Bool {
-    guard let text = try? TextFile.read(path),
-      let line = text.split(whereSeparator: \.isNewline).first
-    else { return false }
-    let columns = Set(line.split(separator: ",").map { $0.trimmed })
-    return columns.isSuperset(of: steps) || columns.isSuperset(of: serving)
+    let kind = TableKind(ofFile: path)
+    return kind == .steps || kind == .serving
   }
 
   /// Reads a file.
@@ -48,20 +40,28 @@ public struct StepFile: Sendable {
   ///   of columns, or no row that can be used.
   public init(path: String) throws(InputError) {
     let table = try CSVTable(text: try TextFile.read(path), file: path)
-    columns = table.header
-    let isSteps = Self.steps.allSatisfy { table.header.contains($0) }
-    guard isSteps || Self.serving.allSatisfy({ table.header.contains($0) }) else {
-      throw Self.lackingColumns(table.header, place: "\(path):1")
+    columns = table.header.filter { !$0.isEmpty }
+    let kind = TableKind(columns)
+    guard kind == .steps || kind == .serving else {
+      let sets = [TableKind.steps, .serving].map { $0.needed(in: []).joined(separator: ",") }
+      throw InputError(
+        .badContent, place: "\(path):1",
+        problem: "the columns are not those of measured steps: "
+          + columns.joined(separator: ","), fix: "give \(sets[0]) or \(sets[1])")
     }
+    if let lacking = kind.lacking(in: columns, place: "\(path):1") { throw lacking }
     var first: InputError?
     for row in table.rows {
       let pairs = zip(table.header, row.cells.map(\.trimmed)).filter { !$0.1.isEmpty }
       let cells = Dictionary(pairs) { first, _ in first }
-      do {
+      do throws(WorkloadError) {
+        if let problem = table.excess(in: row) {
+          throw WorkloadError(problem, fix: "write numbers with a decimal point")
+        }
         rows.append(
           Row(
-            file: path, line: row.line, cells: cells, isServing: !isSteps,
-            measurement: try Self.measurement(cells, isSteps: isSteps)))
+            file: path, line: row.line, cells: cells, isServing: kind == .serving,
+            measurement: try Self.measurement(cells, kind)))
       } catch {
         unusable.append(UnusableRow(file: path, line: row.line, reason: error.problem))
         first =
@@ -77,23 +77,11 @@ public struct StepFile: Sendable {
     }
   }
 
-  /// The columns that a file lacks of the set that it has more of.
-  private static func lackingColumns(_ header: [String], place: String) -> InputError {
-    let sets = [steps, serving].map { (all: $0, lacking: $0.filter { !header.contains($0) }) }
-    let nearest = sets[0].lacking.count <= sets[1].lacking.count ? sets[0] : sets[1]
-    return InputError(
-      .badContent, place: place,
-      problem: "the columns are not those of measured steps: "
-        + nearest.lacking.map { "'\($0)'" }.joined(separator: ", ") + " of "
-        + nearest.all.joined(separator: ",") + " are not in " + header.joined(separator: ","),
-      fix: "give \(steps.joined(separator: ",")) or " + serving.joined(separator: ","))
-  }
-
   /// What a row says.
   ///
   /// - Throws: ``WorkloadError`` for what is no number or makes no sense.
   private static func measurement(
-    _ cells: [String: String], isSteps: Bool
+    _ cells: [String: String], _ kind: TableKind
   ) throws(WorkloadError) -> StepMeasurement {
     if let what = cells["what"], what != "decode_step" {
       throw WorkloadError("'\(what)' is no decode step", fix: "leave the row out")
@@ -102,9 +90,7 @@ public struct StepFile: Sendable {
       let text = cells[column] ?? ""
       guard let value = Double(text), value.isFinite, value > 0, value < 1e12 else {
         throw WorkloadError(
-          "\(column): '\(text)' is no number above zero",
-          fix: column.hasSuffix("_ms") || column.hasSuffix("_us")
-            ? "write the time as a number, or leave the row out" : "write a count, such as 8")
+          "\(column): '\(text)' is no number above zero", fix: "write a count, such as 8")
       }
       return value
     }
@@ -115,18 +101,27 @@ public struct StepFile: Sendable {
       }
       return count
     }
-    if isSteps {
+    func time(_ column: String, in unit: MeasuredTime.Unit) throws(WorkloadError) -> SimDuration {
+      let text = cells[column] ?? ""
+      guard let time = MeasuredTime.microseconds(text, in: unit) else {
+        throw WorkloadError(
+          "\(column) " + MeasuredTime.refusal(of: text, in: unit),
+          fix: "write the time as a number, or leave the row out")
+      }
+      return .microseconds(time)
+    }
+    if kind == .steps {
       // A step with a cache of n tokens is the only one after a prompt of n - 1.
       return StepMeasurement(
         tensor: try count("tp"),
         workload: try InferenceWorkload(
           batch: try count("batch"), prompt: max(1, try count("context_or_bytes") - 1), decode: 2),
-        time: .microseconds(try number("time_us")))
+        time: try time("time_us", in: .microseconds))
     }
     return StepMeasurement(
       tensor: try count("tensor_parallel"),
       workload: try InferenceWorkload(
         batch: try count("concurrency"), prompt: try count("prompt_tokens"),
-        decode: try count("output_tokens")), time: .microseconds(1000 * (try number("tpot_ms"))))
+        decode: try count("output_tokens")), time: try time("tpot_ms", in: .milliseconds))
   }
 }
