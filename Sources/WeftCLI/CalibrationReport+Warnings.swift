@@ -53,18 +53,14 @@ extension CalibrationReport {
             ? " of the \(calibration.nominalErrors.count) calls in the fit" : "")
           + ", and \(Percent.text(nominal.median)) before")
     }
-    warnings += Self.listed("left out of the fit", badRuns)
+    warnings += FitWarnings.leftOut(badRuns.map(\.text))
     let outliers = outliers
     if !outliers.isEmpty {
       warnings.append(
         "\(outliers.count) of \(system.calls.count) calls are far from the fit, and bad runs stand "
           + "alone: the model misses something of them, which makes intervals wider")
     }
-    warnings += Self.listed("far from the fit", outliers)
+    warnings += FitWarnings.listed("far from the fit", outliers.map(\.text))
     return warnings
-  }
-  private static func listed(_ what: String, _ outliers: [Outlier]) -> [String] {
-    outliers.prefix(5).map { "\(what): \($0.text)" }
-      + (outliers.count > 5 ? ["\(what): \(outliers.count - 5) more rows (see json)"] : [])
   }
 }

@@ -20,9 +20,11 @@ enum FitWarnings {
   }
 
   /// That rows were left out, the first of them in words.
-  static func leftOut(_ texts: [String]) -> [String] {
-    let shown = texts.prefix(5).map { "left out of the fit: \($0)" }
-    return shown
-      + (texts.count > 5 ? ["left out of the fit: \(texts.count - 5) more rows (see json)"] : [])
+  static func leftOut(_ texts: [String]) -> [String] { listed("left out of the fit", texts) }
+
+  /// The first of some rows in words, each after what they are.
+  static func listed(_ what: String, _ texts: [String]) -> [String] {
+    texts.prefix(5).map { "\(what): \($0)" }
+      + (texts.count > 5 ? ["\(what): \(texts.count - 5) more rows (see json)"] : [])
   }
 }

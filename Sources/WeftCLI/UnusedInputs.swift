@@ -195,7 +195,8 @@ extension UnusedInputs {
         fix: onlyLibraries ? "see what it does to a plain schedule, such as --algorithm ring" : nil)
     } else if options.placement == .random && fabric.nodes == fabric.topology.network.maxNodes {
       add(
-        ["--placement random"], "the job fills the machine, and nodes are in order of their numbers")
+        ["--placement random"], "the job fills the machine, and nodes are in order of their numbers"
+      )
     } else if fabric.hasOneDistance {
       add(
         places.filter { _ in options.placement != .cyclic },

@@ -43,8 +43,6 @@ public struct KernelFit: Sendable {
   /// Forms miss whole kinds of shapes by more than simulations miss calls: of A100's prefill 53 shapes
   /// of 2739 are beyond the limit of collectives, all of 16 heads or fewer, and all within 2.5 times.
   private static let outlierScale = 0.125
-  /// At most one observation of so many is a bad run.
-  private static let leastPerOutlier = 10
 
   /// Fits the parameters of a form.
   ///
@@ -62,9 +60,8 @@ public struct KernelFit: Sendable {
       throw FitError.badTime(seconds: observation.seconds, sample: index)
     }
     let all = try Solution(observations, gpu: gpu, nominal: nominal, held: asked)
-    let limit = Outliers.limit(all.fit.residuals, lossScale: Self.outlierScale)
-    let far = observations.indices.filter { abs(all.fit.residuals[$0]) > limit }
-    let areFew = far.count * Self.leastPerOutlier <= observations.count
+    let far = Outliers.places(in: all.fit.residuals, lossScale: Self.outlierScale)
+    let areFew = far.count <= Outliers.mostBadRuns(of: observations.count)
     outliers = areFew ? far : []
     missed = areFew ? [] : far
     let left = Set(outliers)

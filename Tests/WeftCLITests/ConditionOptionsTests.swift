@@ -27,7 +27,7 @@ import Testing
       "no NIC of node 0 is left", "--slow-nic 0.0:10"
     ),
     ("--slow-nic 0.1", 64, "--slow-nic '0.1' is malformed", "0.1:2"),
-    ("--slow-gpu 3:0.5", 64, "--slow-gpu '3:0.5' is malformed", "factor 1 or more"),
+    ("--slow-gpu 3:0.5", 64, "--slow-gpu '3:0.5' is malformed", "factor from 1 to 1e6"),
     ("--slow-gpu 99:2", 64, "no rank 99", "name a rank"),
     ("--slow-gpu 0:2 --slow-gpu 0:3", 64, "--slow-gpu names rank 0 twice", "one factor"),
     ("--slow-nic 0.1:2 --slow-nic 0.1:3", 64, "--slow-nic names 0.1 twice", "one factor"),
@@ -45,7 +45,7 @@ import Testing
     ("--hostfile x --placement random", 64, "both place", "leave one"),
     ("--set network.kind=ring", 64, "'ring' is not known", "torus"),
     ("--set network.kind=torus --set network.dimensions=8y8", 64, "dimensions", "8x8x4"),
-    ("--set network.kind=torus --set network.dimensions=64x64", 64, "64 links", "14"),
+    ("--set network.kind=torus --set network.dimensions=64x64", 64, "64 links", "24"),
     (
       "--set network.kind=torus --set network.dimensions=3", 64, "has 1 to 3 nodes",
       "--set network.dimensions"
@@ -95,6 +95,21 @@ import Testing
     let block = try time("--topology perlmutter --nodes 4")
     #expect(try time("--topology perlmutter --nodes 4 --hostfile \(near)") == block)
     #expect(try time("--topology perlmutter --nodes 4 --hostfile \(far)") > block)
+    let slots = try folder.write("nid000:4\r\nnid200:4\r\nnid400:4\r\nnid600:4\r\n", to: "slots")
+    #expect(
+      try time("--topology perlmutter --nodes 4 --hostfile \(slots)")
+        == time("--topology perlmutter --nodes 4 --hostfile \(far)"))
+    for (text, problem) in [
+      ("n1\nn1\nn2\nn3\n", "node 1 stands on 2 lines, not on 1"),
+      ("0\n0\n0\n0\n0\n1\n1\n1\n2\n2\n2\n2\n3\n3\n3\n3\n", "node 0 stands on 5 lines, not on 4"),
+      ("0\n1\n2\n", "3 lines do not place 4 nodes"),
+      ("0.200\n1\n2\n3\n", "'0.200' does not end in a node's number"),
+    ] {
+      let path = try folder.write(text, to: "wrong")
+      let outcome = try weft(
+        "simulate all-reduce --topology perlmutter --nodes 4 --hostfile \(path)")
+      #expect(outcome.errors.contains(problem), "\(outcome.errors)")
+    }
     let bad = try folder.write("0\nlogin\n", to: "bad")
     let outcome = try weft(
       "simulate all-reduce --topology perlmutter --nodes 2 --hostfile \(bad)")
@@ -157,6 +172,35 @@ import Testing
     }
     let bandwidth = try #require(changes["network.bandwidth +10%"])
     #expect(bandwidth < 0 && bandwidth > -10)
+  }
+
+  @Test func `faults that no call meets are told`() throws {
+    let job = "simulate all-reduce --topology perlmutter --nodes 4 --algorithm ring --size 1M "
+    let idle = try weft(job + "--slow-nic 1.1:2 --failed-nic 1.2")
+    for fault in ["--slow-nic 1.1:2.0", "--failed-nic 1.2"] {
+      #expect(idle.errors.contains("\(fault) changes nothing: these calls take"), "\(idle.errors)")
+    }
+    #expect(try weft(job + "--slow-nic 0.0:2").errors.isEmpty)
+  }
+
+  @Test(arguments: ["event", "flow"]) func `what ends beyond all time is told as such`(
+    network: String
+  ) throws {
+    let outcome = try weft(
+      "simulate all-reduce --topology flat --nodes 4 --algorithm ring --size 79G --network \(network) "
+        + "--slow-nic 0.0:1000000 --set network.bandwidth=1MB/s")
+    #expect(outcome.status == 64 && outcome.errors.contains("weeks of simulated time"))
+  }
+
+  /// Half way round a torus both ways are short.
+  @Test func `minimal ways of a torus are drawn, and trials differ`() throws {
+    let job =
+      "--topology flat --nodes 16 --algorithm recursive-doubling --set network.kind=torus "
+      + "--set network.dimensions=4x4 --set network.routing=minimal"
+    let row = try #require(try results(job + " --trials 9").first)
+    #expect(row["p05_us"] as? Double ?? 0 < row["p95_us"] as? Double ?? 0)
+    let drawn = try weft("simulate all-reduce --size 1M \(job) --seed 1")
+    #expect(!drawn.errors.contains("--seed changes nothing"), "\(drawn.errors)")
   }
 
   @Test func `a seed draws ways through the network, too`() throws {

@@ -98,10 +98,11 @@ struct Dragonfly: Sendable {
     groups = min(all, max(2 * used, 32))
     size = nodesPerGroup / nodesPerSwitch * nics
     globalLinks = network.interior.globalLinks
+    hasParallelLinks = globalLinks > 1 && used > 1
   }
 
-  /// Whether several links join two groups, of which a way takes the drawn one.
-  var hasParallelLinks: Bool { globalLinks > 1 }
+  /// Whether several links join two groups in use, of which a way takes the drawn one.
+  let hasParallelLinks: Bool
 
   private var localCount: Int { groups * size * size }
   var links: Int { localCount + groups * groups * globalLinks }

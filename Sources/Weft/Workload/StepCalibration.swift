@@ -74,6 +74,9 @@ public struct StepCalibration: Hashable, Sendable {
     if let shape = row.shape, shape.pipeline > 1 || shape.columns > 1 || shape.expert > 1 {
       return "pipelines, grids and dealt experts\(calibrated)tensor groups"
     }
+    if let running = row.timing?.running, running < request.workload.batch {
+      return "more requests than memory holds\(calibrated)runs of which none waits"
+    }
     if nodes == 1,
       (try? GPUAllocation(gpus: row.gpusPerReplica, of: request.topology).nodes) ?? 1 > 1
     {

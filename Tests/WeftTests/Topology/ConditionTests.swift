@@ -93,6 +93,31 @@ import Testing
     #expect(try time("nvrar", launches) > time("nvrar"))
   }
 
+  /// Every step of a ring waits for the one before it and for its link: what takes longer ends later.
+  @Test func `delays leave a connection's messages in order`() throws {
+    func time(_ bytes: Int, seed: UInt64) throws -> Double {
+      let jitter = Conditions(networkJitter: .microseconds(2), seed: seed)
+      return try self.time(bytes: bytes, topology: Machine.flat(), jitter, network: .event).seconds
+    }
+    for seed in 0..<200 as Range<UInt64> {
+      let (small, large) = (try time(1 << 20, seed: seed), try time(17 << 16, seed: seed))
+      #expect(large > small, "seed \(seed): \(small) s, and with 6 % more bytes \(large) s")
+    }
+  }
+
+  @Test func `of one node no NIC and no network matters`() throws {
+    let faults = Conditions(
+      failedNICs: [.init(node: 0, nic: 0)], slowGPUs: [.init(rank: 0, factor: 2)],
+      networkJitter: .microseconds(2))
+    let fabric = try Fabric(Machine.flat(gpus: 4, nics: 4), nodes: 1, conditions: faults)
+    #expect(fabric.conditions == Conditions(slowGPUs: faults.slowGPUs))
+    #expect(throws: Fabric.SizeError.self) {
+      try Fabric(
+        Machine.flat(gpus: 4, nics: 4), nodes: 1,
+        conditions: Conditions(failedNICs: [.init(node: 0, nic: 9)]))
+    }
+  }
+
   @Test func `trials draw anew and the first is the seed's own`() throws {
     let fabric = try Fabric(
       Machine.flat(), nodes: 4, placement: .random(seed: 1),
