@@ -95,91 +95,61 @@ public struct CollectiveCalibration: Sendable {
   ) throws {
     try Self.check(observations)
     let inside = try Self.withinBudget(observations, model, nominal, options.operations)
-    let start = try model.seconds(inside.map { observations[$0].sample }, under: [nominal])[0]
-    try CalibrationError.checkUnits(inside.map { observations[$0] }, nominal: start)
-
-    let most = Outliers.mostBadRuns(of: observations.count)
-    var used = inside
-    var found = try Found(used.map { observations[$0] }, model, nominal, options, progress)
-    var bad = Set<Int>()
-    while true {
-      let places = Outliers.badRuns(
-        used.map { observations[$0].sample }, residuals: found.fit.residuals,
-        lossScale: options.lossScale, most: most - bad.count)
-      guard !places.isEmpty, used.count - places.count >= Self.leastCalls else { break }
-      bad.formUnion(places.map { used[$0] })
-      used.removeAll(where: bad.contains)
-      found = try Found(used.map { observations[$0] }, model, nominal, options, progress)
+    let samples = observations.map(\.sample)
+    let start = zip(try model.seconds(inside.map { samples[$0] }, under: [nominal])[0], inside)
+      .map { (place: $1, seconds: $0) }
+    try CalibrationError.checkUnits(
+      inside.map { observations[$0] }, nominal: start.map(\.seconds))
+    // By how nominal times are missed from size to size: a fit would have to be made twice.
+    var bad = Outliers.badRuns(
+      samples,
+      residuals: start.map { ($0.place, log($0.seconds / observations[$0.place].seconds)) },
+      lossScale: options.lossScale)
+    if inside.count - bad.count < Self.leastCalls { bad = [] }
+    let fitted = start.filter { !bad.contains($0.place) }
+    let fitter = Fitter(
+      observations: fitted.map { observations[$0.place] }, model: model, nominal: nominal,
+      options: options, progress: progress)
+    var held: [Calibration.Held] = []
+    let answering = try fitter.answering(&held)
+    guard !answering.isEmpty else {
+      throw FitError.nothingToFit(reason: "no simulated time answers to one")
     }
-    let (terms, fit) = (found.terms, found.fit)
+    let reduction = try fitter.reduce(answering)
+    held += reduction.held
+    let (terms, fit) = (reduction.terms, reduction.fit)
     self.terms = terms
     self.fit = fit
-    atBounds = found.atBounds
+    atBounds = reduction.pressed.map { (name: $0.term.name, bound: $0.bound) }
     var profile = nominal
     for (term, value) in zip(terms, fit.values) { term.apply(value, to: &profile) }
     self.profile = profile
     leftOut = observations.count - inside.count
-    let all = try model.seconds(observations.map(\.sample), under: [profile])[0]
+    let all = try model.seconds(samples, under: [profile])[0]
     let residuals = zip(all, observations).map { log($0 / $1.seconds) }
     self.residuals = residuals
     // Calls that were too long for the fit can be bad runs as well.
-    let others = observations.indices.filter { !bad.contains($0) }
     bad.formUnion(
       Outliers.badRuns(
-        others.map { observations[$0].sample }, residuals: others.map { residuals[$0] },
-        lossScale: options.lossScale, most: most - bad.count
-      ).map { others[$0] })
+        samples, residuals: observations.indices.map { ($0, residuals[$0]) },
+        lossScale: options.lossScale
+      ).subtracting(inside))
     badRuns = bad.sorted()
     outliers = Outliers.places(in: residuals, lossScale: options.lossScale).filter {
       !bad.contains($0)
     }
-    let fitted = Set(used)
-    nominalErrors = zip(inside, start).filter { fitted.contains($0.0) }.map {
-      $1 / observations[$0].seconds - 1
-    }
-    answering = found.answering
-    self.used = used.map { observations[$0].sample }
+    nominalErrors = fitted.map { $0.seconds / observations[$0.place].seconds - 1 }
+    self.answering = answering.map(\.term)
+    used = fitted.map { samples[$0.place] }
     let sound = observations.indices.filter { !bad.contains($0) }
     var calibration = Self.summary(
-      fit, terms, sound.map { observations[$0] }, sound.map { residuals[$0] }, found.held,
+      fit, terms, sound.map { observations[$0] }, sound.map { residuals[$0] }, held,
       topology: topology.name)
     calibration.measured = Set(
-      try observations.map {
-        Calibration.call($0.sample.call.collective, by: try model.plan($0.sample, profile))
-      }
+      try samples.map { Calibration.call($0.call.collective, by: try model.plan($0, profile)) }
     ).sorted()
-    for observation in observations {
-      calibration.scope.formUnion(model.scope(of: observation.sample))
-    }
+    for sample in samples { calibration.scope.formUnion(model.scope(of: sample)) }
     self.calibration = calibration
-  }
-
-  /// What a fit to some observations found.
-  private struct Found {
-    let answering: [CalibrationTerm]
-    let terms: [CalibrationTerm]
-    let fit: NonlinearFit
-    let held: [Calibration.Held]
-    let atBounds: [(name: String, bound: Double)]
-
-    init(
-      _ observations: [Observation], _ model: CollectiveModel, _ nominal: Profile,
-      _ options: Options, _ progress: @escaping (Stage) -> Void
-    ) throws {
-      let fitter = Fitter(
-        observations: observations, model: model, nominal: nominal, options: options,
-        progress: progress)
-      var held: [Calibration.Held] = []
-      let answering = try fitter.answering(&held)
-      guard !answering.isEmpty else {
-        throw FitError.nothingToFit(reason: "no simulated time answers to one")
-      }
-      let reduction = try fitter.reduce(answering)
-      self.answering = answering.map(\.term)
-      (terms, fit) = (reduction.terms, reduction.fit)
-      self.held = held + reduction.held
-      atBounds = reduction.pressed.map { (name: $0.term.name, bound: $0.bound) }
-    }
   }
 
   private static func check(_ observations: [Observation]) throws(FitError) {

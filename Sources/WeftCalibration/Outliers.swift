@@ -21,34 +21,56 @@ enum Outliers {
     return max(mostScales * lossScale, mostDeviations * normal * Median.ofSizes(residuals))
   }
 
-  /// The places of bad runs: single calls far from a fit that is near the same call of the next sizes.
+  /// The places of bad runs: single calls missed by far more or less than the same calls of the next
+  /// sizes, which are missed alike.
   ///
-  /// What a model misses it misses for neighbours too, and for more than one call in ten; leaving such
-  /// calls out would make intervals narrow where they have to be wide.
+  /// Of what a model misses its neighbours tell, and of more than one call in ten it is no accident;
+  /// leaving such calls out would make intervals narrow where they have to be wide. How much all calls
+  /// are missed does not matter, so nominal times will do.
   /// - Parameters:
-  ///   - samples: The calls.
-  ///   - residuals: The logarithm of simulated over measured times, one for each.
+  ///   - samples: All calls.
+  ///   - residuals: The places of some, and the logarithms of simulated over measured times.
   ///   - lossScale: The residual from which errors count linearly.
-  ///   - most: The most calls that may be far off.
-  /// - Returns: Their places in order; none where more calls than that are far off.
+  /// - Returns: Their places; none where there are too many.
   static func badRuns(
-    _ samples: [CollectiveSample], residuals: [Double], lossScale: Double, most: Int
-  ) -> [Int] {
-    let far = Set(places(in: residuals, lossScale: lossScale))
-    guard !far.isEmpty, far.count <= most else { return [] }
-    let kinds = Dictionary(grouping: samples.indices) { place in
-      var kind = samples[place]
+    _ samples: [CollectiveSample], residuals: [(place: Int, residual: Double)], lossScale: Double
+  ) -> Set<Int> {
+    let kinds = Dictionary(grouping: residuals) { entry in
+      var kind = samples[entry.place]
       kind.call.bytes = 0
       return kind
+    }.values.map { calls in
+      calls.sorted { samples[$0.place].call.bytes < samples[$1.place].call.bytes }
     }
-    return kinds.values.flatMap { places in
-      let bySize = places.sorted { samples[$0].call.bytes < samples[$1].call.bytes }
-      return bySize.indices.filter { index in
-        guard far.contains(bySize[index]) else { return false }
-        let beside = [index - 1, index + 1].filter(bySize.indices.contains)
-        return !beside.isEmpty && beside.allSatisfy { !far.contains(bySize[$0]) }
-      }.map { bySize[$0] }
-    }.sorted()
+    let changes = kinds.flatMap { calls in
+      zip(calls, calls.dropFirst()).map { $1.residual - $0.residual }
+    }
+    let limit = limit(changes, lossScale: lossScale)
+    var bad = Set<Int>()
+    for calls in kinds {
+      var left = calls
+      // What lies beside a bad run is seen without it.
+      while let index = firstBadRun(left.map(\.residual), beyond: limit) {
+        bad.insert(left.remove(at: index).place)
+      }
+    }
+    return bad.count <= mostBadRuns(of: residuals.count) ? bad : []
+  }
+
+  /// The first of residuals that differs from those beside it, which do not differ from each other.
+  private static func firstBadRun(_ residuals: [Double], beyond limit: Double) -> Int? {
+    let last = residuals.count - 1
+    guard last > 1 else { return nil }
+    return residuals.indices.first { index in
+      // At an end, where another regime may begin, the next two are beside it, and twice as far.
+      let isEnd = index == 0 || index == last
+      let beside =
+        index == 0 ? [1, 2] : index == last ? [last - 1, last - 2] : [index - 1, index + 1]
+      let changes = beside.map { residuals[index] - residuals[$0] }
+      let least = isEnd ? 2 * limit : limit
+      return abs(residuals[beside[0]] - residuals[beside[1]]) <= limit
+        && (changes.allSatisfy { $0 > least } || changes.allSatisfy { $0 < -least })
+    }
   }
 
   /// The most of some calls that bad runs may be.

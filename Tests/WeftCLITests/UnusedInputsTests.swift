@@ -94,7 +94,7 @@ import Testing
 
   @Test(arguments: [
     "perlmutter --nodes 2 --network-jitter 1us --failed-nic 0.1 --launch-jitter 1us --seed 2",
-    "perlmutter --nodes 2 --gpus-per-node 1 --failed-nic 0.0 --slow-nic 0.1:2",
+    "perlmutter --nodes 2 --gpus-per-node 1 --failed-nic 0.0 --slow-nic 0.1:20",
     "vista --nodes 64 --set network.routing=ecmp --set network.oversubscription=4 --seed 2",
     "vista --nodes 64 --set network.routing=adaptive --set network.background.local=0.5",
     "perlmutter --nodes 8 --placement random --set network.routing=minimal "
