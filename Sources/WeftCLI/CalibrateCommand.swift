@@ -15,7 +15,8 @@ struct CalibrateCommand: ParsableCommand {
       correlations and residuals; commands that take --profile then give 95 % intervals. Rows of \
       different systems, versions or environments never share a fit unless --pool asks for it. \
       Files of kernel times give the parameters of kernels' forms; files of decode steps or serving \
-      runs what an engine adds to a step, to each sequence, kernel and collective.
+      runs what an engine adds to a step, to each sequence, kernel and collective. Bad runs take no \
+      part and are named: single rows far off where those beside them are not, up to one in eight.
       """)
 
   @OptionGroup var topology: TopologyOptions

@@ -57,8 +57,10 @@ extension CalibrationReport {
     let outliers = outliers
     if !outliers.isEmpty {
       warnings.append(
-        "\(outliers.count) of \(system.calls.count) calls are far from the fit, and bad runs stand "
-          + "alone: the model misses something of them, which makes intervals wider")
+        "\(outliers.count) of \(system.calls.count) calls are far from the fit and stay in it, which "
+          + "makes intervals wider: bad runs are left out where the sizes beside them are sound, and up "
+          + "to one call in eight; leave others out with --where, or else the model misses something"
+      )
     }
     warnings += FitWarnings.listed("far from the fit", outliers.map(\.text))
     return warnings

@@ -71,6 +71,10 @@ enum Output {
   /// Checks, before any work, that an output file could be written.
   static func checkFolder(of path: String?) throws(Failure) {
     guard let path else { return }
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+      throw Failure(.cannotWrite, "\(path) is a folder", fix: "name a file in it")
+    }
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     guard !path.isEmpty, FileManager.default.isWritableFile(atPath: folder) else {
       throw Failure(

@@ -32,7 +32,7 @@ struct KernelCalibration {
     private var missing: String? {
       missed.first.map { first in
         "\(kind): far from the fit are \(missed.count) of \(fit.fit.residuals.count) rows, more than the "
-          + "one in ten that can be bad runs: they took part, and the form may miss something; the "
+          + "one in eight that can be bad runs: they took part, and the form may miss something; the "
           + "first is \(first.text)"
       }
     }

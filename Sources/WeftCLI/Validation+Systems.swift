@@ -42,7 +42,7 @@ extension Validation {
     guard let first = systems.first else {
       throw Failure(
         .badContent, "no row can be used: " + notes.joined(separator: "; "),
-        fix: "give rows that '\(topology.name)' can serve, or another --topology")
+        fix: "mend what the reasons name, or give rows that '\(topology.name)' can serve")
     }
     if pooled { return System(name: "all systems", calls: served) }
     guard systems.count == 1 else {

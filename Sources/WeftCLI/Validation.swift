@@ -150,7 +150,7 @@ struct Validation {
     }
     throw Failure(
       .badContent, "no row can be compared: " + notes.joined(separator: "; "),
-      fix: "give rows that '\(topology.name)' can serve, or another --topology")
+      fix: "mend what the reasons name, or give rows that '\(topology.name)' can serve")
   }
 
   /// What may make the comparison unfair.

@@ -24,7 +24,7 @@ enum Outliers {
   /// The places of bad runs: single calls missed by far more or less than the same calls of the next
   /// sizes, which are missed alike.
   ///
-  /// Of what a model misses its neighbours tell, and of more than one call in ten it is no accident;
+  /// Of what a model misses its neighbours tell, and of more than one call in eight it is no accident;
   /// leaving such calls out would make intervals narrow where they have to be wide. How much all calls
   /// are missed does not matter, so nominal times will do.
   /// - Parameters:
@@ -74,5 +74,5 @@ enum Outliers {
   }
 
   /// The most of some calls that bad runs may be.
-  static func mostBadRuns(of calls: Int) -> Int { max(1, calls / 10) }
+  static func mostBadRuns(of calls: Int) -> Int { max(1, calls / 8) }
 }

@@ -345,6 +345,7 @@ import Testing
     ("--date 2026-02-31", "--date '2026-02-31' is no date"),
     ("--name a/b", "--name 'a/b' is no name"),
     ("--hold nccl.x", "there is no term 'nccl.x'"), ("-o /nowhere/p.yaml", "cannot write"),
+    ("-o /tmp", "/tmp is a folder"),
   ])
   func `wrong flags are told`(flags: String, problem: String) throws {
     let outcome = try weft("calibrate --topology dgx-a100 --measurements \(file) \(flags)")

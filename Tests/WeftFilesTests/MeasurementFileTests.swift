@@ -215,6 +215,17 @@ import WeftFiles
     #expect(none?.problem == "there is no measurement in the file")
   }
 
+  @Test func `rows without the head of their table are told as those of nccl-tests`() throws {
+    let rows =
+      "# Collective test starting: all_reduce_perf\n"
+      + "   512  128  float  sum  -1  9.57  0.05  0.10  0  9.47  0.05  0.10  0\n"
+    let error = #expect(throws: InputError.self) {
+      try MeasurementFile(text: rows, file: "pasted.txt")
+    }
+    #expect(error?.place == "pasted.txt:2")
+    #expect(error?.problem == "rows of nccl-tests without the head of their table")
+  }
+
   @Test(arguments: [
     (false, false, "which test ran and on which GPUs"), (true, false, "on which GPUs"),
     (false, true, "which test ran"),

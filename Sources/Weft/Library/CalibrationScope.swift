@@ -98,6 +98,9 @@ extension Calibration {
     guard hasMeasured(call) else {
       return "\(call): the profile was calibrated on " + measured.joined(separator: ", ")
     }
+    if nodes.upperBound == 1 && !scope.ratesBetweenNodes.isEmpty {
+      return "messages between nodes: the profile was calibrated on calls inside one"
+    }
     return self.scope.lacking(scope)
   }
 }

@@ -80,7 +80,7 @@ public struct StepCalibration: Hashable, Sendable {
     if nodes == 1,
       (try? GPUAllocation(gpus: row.gpusPerReplica, of: request.topology).nodes) ?? 1 > 1
     {
-      return "replicas over several nodes\(calibrated)one node"
+      return "models over several nodes\(calibrated)one node"
     }
     return nil
   }

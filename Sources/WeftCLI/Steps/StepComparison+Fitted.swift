@@ -16,6 +16,9 @@ extension StepComparison {
     /// With fewer rows than this beyond one per term, a fit may follow any of them.
     private static let fewestSpare = 3
 
+    /// A median error in per cent that leaves nothing to improve.
+    private static let fewPercent = 5.0
+
     /// What makes the fit less than it seems.
     ///
     /// Rows that are too far from all others, the first of them in words, and what terms are left.
@@ -42,7 +45,9 @@ extension StepComparison {
       let kept = rows.indices.filter { !left.contains($0) }
       let before = Accuracy.figures(kept.map { fit.rows[$0].before / fit.rows[$0].time - 1 })
       let after = Accuracy.figures(kept.map { predicted[$0] / fit.rows[$0].time - 1 })
-      if let before, let after, fit.fittedTerms > 0, after.median >= before.median {
+      if let before, let after, fit.fittedTerms > 0, after.median > Self.fewPercent,
+        after.median >= before.median
+      {
         warnings.append(
           "the fit is no better than nominal: \(Percent.text(after.median)) median error, and "
             + "\(Percent.text(before.median)) before; check the model, its precision and the engine"

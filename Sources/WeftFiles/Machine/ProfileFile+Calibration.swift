@@ -26,6 +26,15 @@ extension ProfileFile {
           halfWidth: try entry.number("half_width", in: 0...100)))
       try entry.finish()
     }
+    // Without these the profile would give intervals where nothing was measured, or too narrow ones.
+    for (key, isGiven) in [
+      ("measured", !measured.isEmpty), ("ranks_per_node", !scope.ranksPerNode.isEmpty),
+      ("launches", !scope.launches.isEmpty), ("residuals", !residuals.isEmpty),
+    ] where !isGiven {
+      throw reader.error(
+        at: key, "a calibration has at least one of these",
+        fix: "write the profile anew with weft calibrate")
+    }
     let (parameters, correlations) = try fitted(&reader)
     var held: [Calibration.Held] = []
     for var entry in try entries(&reader, "held") {

@@ -4,6 +4,16 @@ extension MeasurementFile {
     line.trimmed.hasPrefix("#") && columnHeads(line).starts(with: ["size", "count", "type"])
   }
 
+  /// The first line that is a row of nccl-tests' table: a size, a count, a type and their times.
+  static func headlessRow(_ text: String) -> Int? {
+    let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    return lines.firstIndex { line in
+      let words = line.split { $0.isWhitespace }
+      return words.count > 8 && words[0].allSatisfy(\.isNumber) && words[1].allSatisfy(\.isNumber)
+        && words[2].first?.isLetter == true && !line.contains(",")
+    }.map { $0 + 1 }
+  }
+
   private static func columnHeads(_ line: some StringProtocol) -> [String] {
     String(line).split { $0.isWhitespace }.map(String.init).filter { $0 != "#" }
   }

@@ -38,6 +38,12 @@ public struct MeasurementFile: Sendable {
       try readOSU(text)
     } else if lines.contains(where: { Self.isColumnHead($0) }) {
       try readNCCLTests(text)
+    } else if let line = Self.headlessRow(text) {
+      throw InputError(
+        .badContent, place: "\(file):\(line)",
+        problem: "rows of nccl-tests without the head of their table",
+        fix: "put back what was printed above them, from '# Collective test starting: …' to "
+          + "'#  size  count  type  redop  root  time …'")
     } else {
       try readCSV(text)
     }

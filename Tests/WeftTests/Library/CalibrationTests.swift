@@ -81,6 +81,9 @@ import Testing
     #expect(
       measured.obstacle("all-gather by nccl:ring/ll", on: scope())
         == "all-gather by nccl:ring/ll: the profile was calibrated on all-reduce by nccl:ring/ll")
+    measured.nodes = 1...1
+    #expect(obstacle(scope()) == nil)
+    #expect(obstacle(scope(nodes: 2))?.hasPrefix("messages between nodes: ") == true)
     // Profiles that do not say what they were measured on.
     #expect(calibration.obstacle("anything", on: scope(gpus: 1)) == nil)
   }

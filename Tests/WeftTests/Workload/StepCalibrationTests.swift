@@ -73,7 +73,7 @@ struct StepCalibrationTests {
     #expect(try obstacle(calibration(nodes: 2), gpus: 8) == nil)
     #expect(
       try obstacle(calibration(nodes: 1), gpus: 8)
-        == "replicas over several nodes: the profile was calibrated on one node")
+        == "models over several nodes: the profile was calibrated on one node")
   }
 
   @Test func `terms and residuals make the interval`() throws {
