@@ -5,7 +5,7 @@ import WeftFiles
 
 extension CalibrationReport {
   /// A measured call that the fit is far from.
-  struct Outlier {
+  struct FarCall {
     var row: WeftFiles.Measurement
     /// The predicted time in microseconds.
     var predicted: Double
@@ -25,15 +25,15 @@ extension CalibrationReport {
   }
 
   /// The bad runs, which take no part in the fit, the worst first.
-  var badRuns: [Outlier] { outliers(calibration.badRuns) }
+  var badRuns: [FarCall] { farCalls(calibration.badRuns) }
 
   /// The other calls that are far off, the worst first.
-  var outliers: [Outlier] { outliers(calibration.outliers) }
+  var farCalls: [FarCall] { farCalls(calibration.farCalls) }
 
-  private func outliers(_ places: [Int]) -> [Outlier] {
+  private func farCalls(_ places: [Int]) -> [FarCall] {
     places.sorted { abs(calibration.residuals[$0]) > abs(calibration.residuals[$1]) }.map { index in
       let row = validation.calls[system.calls[index]].best
-      return Outlier(
+      return FarCall(
         row: row, predicted: row.microseconds * exp(calibration.residuals[index]))
     }
   }
@@ -54,15 +54,15 @@ extension CalibrationReport {
           + ", and \(Percent.text(nominal.median)) before")
     }
     warnings += FitWarnings.leftOut(badRuns.map(\.text))
-    let outliers = outliers
-    if !outliers.isEmpty {
+    let far = farCalls
+    if !far.isEmpty {
       warnings.append(
-        "\(outliers.count) of \(system.calls.count) calls are far from the fit and stay in it, which "
+        "\(far.count) of \(system.calls.count) calls are far from the fit and stay in it, which "
           + "makes intervals wider: bad runs are left out where the sizes beside them are sound, and up "
           + "to one call in eight; leave others out with --where, or else the model misses something"
       )
     }
-    warnings += FitWarnings.listed("far from the fit", outliers.map(\.text))
+    warnings += FitWarnings.listed("far from the fit", far.map(\.text))
     return warnings
   }
 }

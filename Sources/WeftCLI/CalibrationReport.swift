@@ -138,8 +138,8 @@ struct CalibrationReport {
         calibration.calibration.correlations.map { .list($0.map { .number($0) }) }),
       "converged": .bool(calibration.fit.hasConverged),
       "at_bounds": .list(calibration.atBounds.map { .text($0.name) }),
-      "left_out": .list(badRuns.map { .object($0.record) }),
-      "outliers": .list(outliers.map { .object($0.record) }),
+      "outliers": .list(badRuns.map { .object($0.record) }),
+      "far_from_fit": .list(farCalls.map { .object($0.record) }),
       "unusable": .list(validation.unusable.map { .object(Record($0)) }),
     ])
     if let suggestions {

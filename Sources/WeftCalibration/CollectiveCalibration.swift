@@ -67,7 +67,7 @@ public struct CollectiveCalibration: Sendable {
   /// The other observations far from the fit, by their indices.
   ///
   /// The model misses something of them: terms' errors leave them out, intervals do not.
-  public let outliers: [Int]
+  public let farCalls: [Int]
   /// Nominal over measured times less 1, of the calls that were fitted.
   public let nominalErrors: [Double]
   /// The terms that some observation answers to.
@@ -135,7 +135,7 @@ public struct CollectiveCalibration: Sendable {
         lossScale: options.lossScale
       ).subtracting(inside))
     badRuns = bad.sorted()
-    outliers = Outliers.places(in: residuals, lossScale: options.lossScale).filter {
+    farCalls = Outliers.places(in: residuals, lossScale: options.lossScale).filter {
       !bad.contains($0)
     }
     nominalErrors = fitted.map { $0.seconds / observations[$0.place].seconds - 1 }
