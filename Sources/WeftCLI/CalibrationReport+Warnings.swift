@@ -4,37 +4,18 @@ import WeftCalibration
 import WeftFiles
 
 extension CalibrationReport {
-  /// A measured call that the fit is far from.
-  struct FarCall {
-    var row: WeftFiles.Measurement
-    /// The predicted time in microseconds.
-    var predicted: Double
-
-    /// The file, line and times in a line.
-    var text: String {
-      "\(row.file):\(row.line): \(row.bytes) bytes, "
-        + FitWarnings.far(measured: row.microseconds, predicted: predicted, unit: "us")
-    }
-
-    var record: Record {
-      Record([
-        "file": .text(row.file), "line": .integer(row.line), "size_bytes": .integer(row.bytes),
-        "measured_us": .number(row.microseconds), "predicted_us": .number(predicted),
-      ])
-    }
-  }
-
   /// The bad runs, which take no part in the fit, the worst first.
-  var badRuns: [FarCall] { farCalls(calibration.badRuns) }
+  var badRuns: [FarRow] { farCalls(calibration.badRuns) }
 
   /// The other calls that are far off, the worst first.
-  var farCalls: [FarCall] { farCalls(calibration.farCalls) }
+  var farCalls: [FarRow] { farCalls(calibration.farCalls) }
 
-  private func farCalls(_ places: [Int]) -> [FarCall] {
+  private func farCalls(_ places: [Int]) -> [FarRow] {
     places.sorted { abs(calibration.residuals[$0]) > abs(calibration.residuals[$1]) }.map { index in
       let row = validation.calls[system.calls[index]].best
-      return FarCall(
-        row: row, predicted: row.microseconds * exp(calibration.residuals[index]))
+      return FarRow(
+        file: row.file, line: row.line, bytes: row.bytes, measured: row.microseconds,
+        predicted: row.microseconds * exp(calibration.residuals[index]), unit: "us")
     }
   }
 
@@ -53,7 +34,7 @@ extension CalibrationReport {
             ? " of the \(calibration.nominalErrors.count) calls in the fit" : "")
           + ", and \(Percent.text(nominal.median)) before")
     }
-    warnings += FitWarnings.leftOut(badRuns.map(\.text))
+    warnings += FitWarnings.leftOut(badRuns)
     let far = farCalls
     if !far.isEmpty {
       warnings.append(
@@ -62,7 +43,7 @@ extension CalibrationReport {
           + "to one call in eight; leave others out with --where, or else the model misses something"
       )
     }
-    warnings += FitWarnings.listed("far from the fit", far.map(\.text))
+    warnings += FitWarnings.listed("far from the fit", far)
     return warnings
   }
 }

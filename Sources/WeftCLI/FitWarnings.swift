@@ -11,20 +11,12 @@ enum FitWarnings {
       + "be missing"
   }
 
-  /// A measured time beside the predicted one that it is far from.
-  static func far(measured: Double, predicted: Double, unit: String) -> String {
-    let ratio = measured / predicted
-    return String(
-      format: "measured %.4g %@, predicted %.4g %@: %.3g times as %@", measured, unit, predicted,
-      unit, max(ratio, 1 / ratio), ratio > 1 ? "long" : "short")
-  }
-
   /// That rows were left out, the first of them in words.
-  static func leftOut(_ texts: [String]) -> [String] { listed("left out of the fit", texts) }
+  static func leftOut(_ rows: [FarRow]) -> [String] { listed("left out of the fit", rows) }
 
   /// The first of some rows in words, each after what they are.
-  static func listed(_ what: String, _ texts: [String]) -> [String] {
-    texts.prefix(5).map { "\(what): \($0)" }
-      + (texts.count > 5 ? ["\(what): \(texts.count - 5) more rows (see json)"] : [])
+  static func listed(_ what: String, _ rows: [FarRow]) -> [String] {
+    rows.prefix(5).map { "\(what): \($0.text)" }
+      + (rows.count > 5 ? ["\(what): \(rows.count - 5) more rows (see json)"] : [])
   }
 }

@@ -25,7 +25,7 @@ struct KernelCalibration {
     /// What makes the fit less than it seems.
     var warnings: [String] {
       fit.atBounds.map { FitWarnings.atBound($0.key.rawValue, $0.bound, $0.key.dimension) }
-        + FitWarnings.leftOut(outliers.map(\.text)) + [missing, idle].compactMap(\.self)
+        + FitWarnings.leftOut(outliers) + [missing, idle].compactMap(\.self)
     }
 
     /// That the form misses more rows than bad runs can be.
@@ -46,25 +46,6 @@ struct KernelCalibration {
         "\(kind): a fit to half of the shapes predicts the others no better than nominal values "
         + "(median \(Validation.short(unseen.median)) against "
         + "\(Validation.short(nominal.median)) %): check the GPU, the type and the versions"
-    }
-  }
-
-  /// A row far from the fit.
-  private struct FarRow {
-    var row: KernelFile.Row
-    /// The predicted time in microseconds.
-    var predicted: Double
-
-    var text: String {
-      "\(row.file):\(row.line): "
-        + FitWarnings.far(measured: row.microseconds, predicted: predicted, unit: "us")
-    }
-
-    var record: Record {
-      Record([
-        "file": .text(row.file), "line": .integer(row.line),
-        "measured_us": .number(row.microseconds), "predicted_us": .number(predicted),
-      ])
     }
   }
 
@@ -135,7 +116,10 @@ struct KernelCalibration {
       func far(_ places: [Int]) -> [FarRow] {
         places.map { place in
           let time = all[place].form.time(on: topology.gpu, profile: fit.profile)
-          return FarRow(row: samples[place].row, predicted: time.seconds * 1e6)
+          let row = samples[place].row
+          return FarRow(
+            file: row.file, line: row.line, measured: row.microseconds,
+            predicted: time.seconds * 1e6, unit: "us")
         }
       }
       return Part(

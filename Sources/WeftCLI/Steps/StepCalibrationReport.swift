@@ -65,7 +65,7 @@ struct StepCalibrationReport {
           + "\(rows.count - fit.outliers.count) rows",
         notes: notes,
         extra: Record([
-          "outliers": .list(fit.outliers.map { .object(Self.record(rows[$0], fit, $0)) }),
+          "outliers": .list(fitted.outliers.map { .object($0.record) }),
           "unusable": .list(comparison.unusable.map { .object(Record($0)) }),
         ])),
       CalibratedProfile(
@@ -74,14 +74,5 @@ struct StepCalibrationReport {
         data: files.map { file in (file: file, rows: rows.count { $0.file == file }) }),
       fitted.warnings
     )
-  }
-
-  /// A row that is too far from all others.
-  private static func record(_ row: StepFile.Row, _ fit: EngineFit, _ place: Int) -> Record {
-    Record([
-      "file": .text(row.file), "line": .integer(row.line),
-      "measured_ms": .number(1000 * fit.rows[place].time),
-      "predicted_ms": .number(1000 * fit.fitted[place]),
-    ])
   }
 }

@@ -16,6 +16,16 @@ extension StepComparison {
     /// With fewer rows than this beyond one per term, a fit may follow any of them.
     private static let fewestSpare = 3
 
+    /// The rows that were left out, being too far from all others.
+    var outliers: [FarRow] {
+      let predicted = fit.fitted
+      return fit.outliers.map { place in
+        FarRow(
+          file: rows[place].file, line: rows[place].line, measured: 1000 * fit.rows[place].time,
+          predicted: 1000 * predicted[place], unit: "ms")
+      }
+    }
+
     /// A median error in per cent that leaves nothing to improve.
     private static let fewPercent = 5.0
 
@@ -24,13 +34,7 @@ extension StepComparison {
     /// Rows that are too far from all others, the first of them in words, and what terms are left.
     var warnings: [String] {
       let predicted = fit.fitted
-      let texts = fit.outliers.map { place in
-        let (row, time) = (fit.rows[place], rows[place])
-        return "\(time.file):\(time.line): "
-          + FitWarnings.far(
-            measured: 1000 * row.time, predicted: 1000 * predicted[place], unit: "ms")
-      }
-      var warnings = FitWarnings.leftOut(texts)
+      var warnings = FitWarnings.leftOut(outliers)
       let different = max(1, different - fit.outliers.count)
       let spare = different - fit.fittedTerms
       if spare < Self.fewestSpare {
