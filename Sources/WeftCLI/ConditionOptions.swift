@@ -86,7 +86,9 @@ struct ConditionOptions: ParsableArguments {
       let digits = String(host.reversed().prefix { $0.isASCII && $0.isNumber }.reversed())
       // An address, or a fraction, ends in a number as well.
       let isNumber = host.allSatisfy { !$0.isLetter }
-      guard let place = Int(digits), !isNumber || host == digits else {
+      let slots = name.dropFirst(host.count + 1)
+      guard let place = Int(digits), !isNumber || host == digits, slots.allSatisfy(\.isNumber)
+      else {
         throw Failure(
           .badContent, "\(path):\(index + 1): '\(name)' does not end in a node's number",
           fix: "write the number in the machine, from 0, or a name like nid000017")

@@ -42,7 +42,9 @@ extension Validation {
     guard let first = systems.first else {
       throw Failure(
         .badContent, "no row can be used: " + notes.joined(separator: "; "),
-        fix: "mend what the reasons name, or give rows that '\(topology.name)' can serve")
+        fix:
+          "mend what the reasons name, or give rows that '\(topology.name)' can serve, or another "
+          + "--topology")
     }
     if pooled { return System(name: "all systems", calls: served) }
     guard systems.count == 1 else {

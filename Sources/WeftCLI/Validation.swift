@@ -150,7 +150,8 @@ struct Validation {
     }
     throw Failure(
       .badContent, "no row can be compared: " + notes.joined(separator: "; "),
-      fix: "mend what the reasons name, or give rows that '\(topology.name)' can serve")
+      fix: "mend what the reasons name, or give rows that '\(topology.name)' can serve, or another "
+        + "--topology")
   }
 
   /// What may make the comparison unfair.

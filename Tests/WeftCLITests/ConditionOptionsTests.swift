@@ -104,6 +104,7 @@ import Testing
       ("0\n0\n0\n0\n0\n1\n1\n1\n2\n2\n2\n2\n3\n3\n3\n3\n", "node 0 stands on 5 lines, not on 4"),
       ("0\n1\n2\n", "3 lines do not place 4 nodes"),
       ("0.200\n1\n2\n3\n", "'0.200' does not end in a node's number"),
+      ("n0:x\n1\n2\n3\n", "'n0:x' does not end in a node's number"),
     ] {
       let path = try folder.write(text, to: "wrong")
       let outcome = try weft(
@@ -183,12 +184,13 @@ import Testing
     #expect(try weft(job + "--slow-nic 0.0:2").errors.isEmpty)
   }
 
-  @Test(arguments: ["event", "flow"]) func `what ends beyond all time is told as such`(
-    network: String
-  ) throws {
+  @Test(arguments: [
+    "flat --nodes 4 --algorithm ring --size 79G --network event",
+    "flat --nodes 4 --algorithm ring --size 79G --network flow",
+    "dgx-h100 --nodes 2 --algorithm nccl --size 1G --network event",
+  ]) func `what ends beyond all time is told as such`(job: String) throws {
     let outcome = try weft(
-      "simulate all-reduce --topology flat --nodes 4 --algorithm ring --size 79G --network \(network) "
-        + "--slow-nic 0.0:1000000 --set network.bandwidth=1MB/s")
+      "simulate all-reduce --topology \(job) --slow-nic 0.0:1000000 --set network.bandwidth=1MB/s")
     #expect(outcome.status == 64 && outcome.errors.contains("weeks of simulated time"))
   }
 
