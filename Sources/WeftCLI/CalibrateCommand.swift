@@ -16,7 +16,8 @@ struct CalibrateCommand: ParsableCommand {
       different systems, versions or environments never share a fit unless --pool asks for it. \
       Files of kernel times give the parameters of kernels' forms; files of decode steps or serving \
       runs what an engine adds to a step, to each sequence, kernel and collective. Bad runs take no \
-      part and are named: single rows far off where those beside them are not, up to one in eight.
+      part and are named: single rows far from all others, of collectives where the sizes beside them \
+      are sound; of collectives and kernels at most one in eight.
       """)
 
   @OptionGroup var topology: TopologyOptions

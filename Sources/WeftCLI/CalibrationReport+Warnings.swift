@@ -40,7 +40,8 @@ extension CalibrationReport {
       warnings.append(
         "\(far.count) of \(system.calls.count) calls are far from the fit and stay in it, which "
           + "makes intervals wider: bad runs are left out where the sizes beside them are sound (at the "
-          + "smallest and largest from 2.3 times on), and up to one call in eight; leave others out with --where, or else the model misses something"
+          + "smallest and largest from 2.3 times on), and up to one call in eight; leave "
+          + "others out with --where, or else the model misses something"
       )
     }
     warnings += FitWarnings.listed("far from the fit", far)

@@ -220,7 +220,8 @@ struct CallRequest {
       let elements = call.bytes / call.type.bytes
       if elements % fabric.ranks != 0 {
         fix +=
-          " (a size whose \(elements) elements divide by \(fabric.ranks) ranks may be told from one node)"
+          " (a size whose \(elements) elements divide by \(fabric.ranks) ranks may be told from one "
+          + "node)"
       }
     }
     if Plan.unknownToFormulas(fabric) == nil, try plan(planner).canRun(.analytic, on: fabric) {

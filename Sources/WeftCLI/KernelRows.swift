@@ -106,7 +106,7 @@ struct KernelRows {
       default: value = text.lowercased()
       }
       guard seen.insert(value).inserted else { return nil }
-      return (text.isEmpty ? "blank" : "'\(text)'") + " (\(row.file):\(row.line))"
+      return row.text(of: column)
     }
   }
 

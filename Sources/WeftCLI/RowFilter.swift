@@ -5,6 +5,10 @@ import WeftFiles
 protocol FilteredRow {
   /// The cells that are not blank, by the name of their column.
   var cells: [String: String] { get }
+  /// The file as the user named it.
+  var file: String { get }
+  /// The line in the file.
+  var line: Int { get }
 
   /// Whether the cell of a column has a text in it; a number must be equal.
   func matches(column: String, _ text: String) -> Bool
@@ -15,6 +19,11 @@ extension Measurement: FilteredRow {}
 extension StepFile.Row: FilteredRow {}
 
 extension FilteredRow {
+  /// What the row has in a column, and where the row is.
+  func text(of column: String) -> String {
+    (cells[column].map { "'\($0)'" } ?? "blank") + " (\(file):\(line))"
+  }
+
   func matches(column: String, _ text: String) -> Bool {
     guard let cell = cells[column] else { return false }
     if let left = Double(cell), let right = Double(text) { return left == right }

@@ -9,10 +9,17 @@ extension Simulation where Network: ~Copyable {
       time = breakdown.total
     }
     let (link, bytes) = network.busiest
+    // What its busiest link takes for all calls.
     let busy = fabric.bandwidth(ofLink: link).time(toMove: bytes)
     // Of sums beyond what 64 bits hold a difference says nothing.
     if let endless = [slowest.path.total, busy].first(where: \.isTooLong) { time = endless }
-    try checkRates(time)
+    // No link may carry in the time of a call more than its rate allows. Every message rounds its time
+    // to a picosecond, up or, as a flow, by less than one.
+    guard busy <= calls * time + SimDuration(picoseconds: Int64(messageCount)) else {
+      throw .linkAboveRate(
+        link: fabric.name(ofLink: link), bytes: bytes / calls, time: time,
+        least: busy.scaled(by: 1 / Double(calls)))
+    }
     return SimulationResult(
       time: time, breakdown: breakdown, messages: messageCount * fold.factor / calls,
       wireBytes: byteCount * fold.factor / calls, events: eventCount, foldedNodes: fold.factor,
@@ -25,18 +32,6 @@ extension Simulation where Network: ~Copyable {
     case .last: 1
     case .rest: max(1, calls - 1)
     case .mean: calls
-    }
-  }
-
-  /// No link may carry in the time of a call more than its rate allows.
-  private func checkRates(_ time: SimDuration) throws(SimulationError) {
-    let (link, bytes) = network.busiest
-    let all = fabric.bandwidth(ofLink: link).time(toMove: bytes)
-    // Every message rounds its time to a picosecond, up or, as a flow, by less than one.
-    guard all <= calls * time + SimDuration(picoseconds: Int64(messageCount)) else {
-      throw .linkAboveRate(
-        link: fabric.name(ofLink: link), bytes: bytes / calls, time: time,
-        least: all.scaled(by: 1 / Double(calls)))
     }
   }
 

@@ -36,17 +36,22 @@ public enum Placement: Hashable, Sendable {
       if let wrong = list.first(where: { !(0..<available).contains($0) }) {
         throw .place(asked: wrong, available: available)
       }
-      let distinct = Set(list).sorted()
-      guard distinct.count == nodes else {
-        if list.count == nodes, let place = distinct.first(where: { list.times($0) > 1 }) {
-          throw .repeated(place: place, times: list.times(place), allowed: 1)
+      let times = Dictionary(list.map { ($0, 1) }, uniquingKeysWith: +)
+      let distinct = times.keys.sorted()
+      func place(notOn allowed: Int) -> Fabric.SizeError? {
+        distinct.first { times[$0] != allowed }.map {
+          .repeated(place: $0, times: times[$0] ?? 0, allowed: allowed)
         }
+      }
+      guard distinct.count == nodes else {
+        if list.count == nodes, let error = place(notOn: 1) { throw error }
         throw .list(entries: list.count, nodes: nodes, ranks: nodes * gpusPerNode)
       }
       if list.count == nodes { return (list.map(Int32.init), nil) }
       guard list.count == nodes * gpusPerNode else {
         throw .list(entries: list.count, nodes: nodes, ranks: nodes * gpusPerNode)
       }
+      if let error = place(notOn: gpusPerNode) { throw error }
       var used = Array(repeating: 0, count: nodes)
       var slots: [Int32] = []
       let nodeOfPlace = Dictionary(uniqueKeysWithValues: zip(distinct, 0..<nodes))
@@ -55,16 +60,8 @@ public enum Placement: Hashable, Sendable {
         slots.append(Int32(node * gpusPerNode + used[node]))
         used[node] += 1
       }
-      if let node = used.firstIndex(where: { $0 != gpusPerNode }) {
-        throw .repeated(place: distinct[node], times: used[node], allowed: gpusPerNode)
-      }
       let isInOrder = slots.indices.allSatisfy { Int(slots[$0]) == $0 }
       return (distinct.map(Int32.init), isInOrder ? nil : slots)
     }
   }
-}
-
-extension [Int] {
-  /// How often a place is listed.
-  fileprivate func times(_ place: Int) -> Int { count { $0 == place } }
 }

@@ -15,7 +15,7 @@ public struct Prediction: Sendable {
   /// The degrees of the plan; nil if it is illegal.
   public var shape: ParallelPlan?
   /// The GPUs of one replica.
-  public var gpusPerReplica: Int
+  public var gpusPerReplica: Int { shape.map { $0.tensor * $0.pipeline } ?? gpus }
   /// The plans of one shape at other GPU counts that this one is compared with.
   public var family: String
   /// The library of decode's all-reduces.

@@ -142,7 +142,6 @@ extension PredictionRequest {
       prediction.nodes = machine.nodes
       prediction.plan = plan.description
       prediction.shape = plan
-      prediction.gpusPerReplica = plan.tensor * plan.pipeline
       prediction.memory = outcome.memory
       prediction.timing = outcome.timing
       prediction.largestBatch = outcome.largestBatch
@@ -165,7 +164,7 @@ extension PredictionRequest {
     return Prediction(
       model: model.name, topology: topology.name, gpus: gpus, nodes: machine?.nodes,
       requested: pattern.text,
-      plan: machine.map { pattern.name(for: model, on: $0) } ?? pattern.text, gpusPerReplica: gpus,
+      plan: machine.map { pattern.name(for: model, on: $0) } ?? pattern.text,
       family: pattern.text, allReduce: library,
       engine: engine,
       workload: workload,

@@ -112,7 +112,7 @@ extension MeasurementOptions {
       throw Failure(
         .usage,
         "--dtype is missing, and as many rows have the precision "
-          + common.map { text(of: "precision", $0.first) }.joined(separator: " as "),
+          + common.map { $0.first.text(of: "precision") }.joined(separator: " as "),
         fix: "give --dtype, or choose rows with --where precision=…")
     }
     return common.first?.name
@@ -135,7 +135,7 @@ extension MeasurementOptions {
       .usage,
       "\(flag) is missing, and the rows' \(column) is "
         + (isGiven
-          ? "not one: " + different.prefix(4).map { text(of: column, $0) }.joined(separator: ", ")
+          ? "not one: " + different.prefix(4).map { $0.text(of: column) }.joined(separator: ", ")
           : "not given"),
       fix: "give \(flag)"
         + (isGiven ? ", fill in the cells, or choose rows with --where \(column)=…" : ""))
@@ -145,11 +145,6 @@ extension MeasurementOptions {
   private static func firsts(of column: String, _ rows: [StepFile.Row]) -> [StepFile.Row] {
     var seen = Set<String?>()
     return rows.filter { seen.insert($0.cells[column]).inserted }
-  }
-
-  /// What a row has in a column, and where the row is.
-  private static func text(of column: String, _ row: StepFile.Row) -> String {
-    (row.cells[column].map { "'\($0)'" } ?? "blank") + " (\(row.file):\(row.line))"
   }
 
   /// `meta-llama/Llama-3.1-70B` as the shipped models are named.

@@ -8,9 +8,13 @@ extension MeasurementFile {
   static func headlessRow(_ text: String) -> Int? {
     let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     return lines.firstIndex { line in
+      // Rows of a CSV, of which there may be many, are known at once.
+      guard line.drop(while: \.isWhitespace).first?.isNumber == true, !line.contains(",") else {
+        return false
+      }
       let words = line.split { $0.isWhitespace }
       return words.count > 8 && words[0].allSatisfy(\.isNumber) && words[1].allSatisfy(\.isNumber)
-        && words[2].first?.isLetter == true && !line.contains(",")
+        && words[2].first?.isLetter == true
     }.map { $0 + 1 }
   }
 
